@@ -1,0 +1,1 @@
+"""What every part stands on: ids, clock, config, errors, bus, log, metrics, database, ports."""

@@ -1,0 +1,127 @@
+"""One frozen Config: defaults, then a file, the environment, options of the command line."""
+
+import dataclasses
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, get_args
+
+from cyan.core.errors import ConfigError
+
+ENV_PREFIX = "CYAN_"
+
+
+def _setting(
+    default: Any, help_text: str, *, low: int | None = None, high: int | None = None
+) -> Any:
+    return field(default=default, metadata={"help": help_text, "low": low, "high": high})
+
+
+@dataclass(frozen=True)
+class Config:
+    """Every setting of the server. In the environment: CYAN_ and the field in capitals."""
+
+    data: Path = _setting(Path("data"), "Folder of everything that lasts: database, keys, secrets.")
+    host: str = _setting("127.0.0.1", "Address to listen on; 0.0.0.0 for every interface.")
+    http_port: int = _setting(8080, "Port of the API; 0 takes any free one.", low=0, high=65535)
+    udp_port: int = _setting(
+        5684, "Port for devices over UDP; real boards always use 5684.", low=0, high=65535
+    )
+    tcp_port: int = _setting(5683, "Port for devices over TCP.", low=0, high=65535)
+    devices: int = _setting(3, "Simulated devices that `cyan dev` starts.", low=0, high=10_000)
+    enrolment: str = _setting(
+        "registered",
+        "`registered`: only known device ids connect. `open`: the first key seen for an unknown id"
+        " is pinned.",
+    )
+    node: str = _setting("main", "Name of this process as holder of device sessions.")
+    public_host: str = _setting(
+        "", "Name or address that devices use to reach this server; the listening host if empty."
+    )
+    event_retention_days: int = _setting(30, "Days that the event log keeps an event.", low=1)
+    event_retention_mib: int = _setting(1024, "Size that the event log may reach, MiB.", low=1)
+    offline_after_wifi_s: int = _setting(
+        75, "Silence after which a Wi-Fi or Ethernet device is offline, seconds.", low=1
+    )
+    offline_after_cellular_s: int = _setting(
+        2 * 23 * 60, "Silence after which a cellular device is offline, seconds.", low=1
+    )
+    log_format: str = _setting("text", "`text` for people, `json` for machines.")
+    log_level: str = _setting("info", "Least level that is logged: debug, info, warning, error.")
+
+    def __post_init__(self) -> None:
+        choices = {
+            "enrolment": ("registered", "open"),
+            "log_format": ("text", "json"),
+            "log_level": ("debug", "info", "warning", "error"),
+        }
+        for name, allowed in choices.items():
+            if getattr(self, name) not in allowed:
+                raise ConfigError(
+                    f"{name} is one of {', '.join(allowed)}, not {getattr(self, name)!r}."
+                )
+        for setting in dataclasses.fields(self):
+            value = getattr(self, setting.name)
+            low, high = setting.metadata["low"], setting.metadata["high"]
+            if (low is not None and value < low) or (high is not None and value > high):
+                limit = f"at least {low}" if high is None else f"from {low} to {high}"
+                raise ConfigError(f"{setting.name} is {limit}, not {value}.")
+
+    @property
+    def database_path(self) -> Path:
+        return self.data / "cyan.db"
+
+
+def load_config(
+    overrides: Mapping[str, Any] | None = None,
+    environment: Mapping[str, str] | None = None,
+    file: Path | None = None,
+) -> Config:
+    """Defaults, `file` (TOML, or CYAN_CONFIG), environment, `overrides`; later ones win.
+
+    Raises ConfigError, which names the key, for an unknown key or a value that does not fit.
+    """
+    env = os.environ if environment is None else environment
+    values: dict[str, Any] = {}
+    path = file or (Path(env["CYAN_CONFIG"]) if env.get("CYAN_CONFIG") else None)
+    if path is not None:
+        values.update(_from_file(path))
+    for key, text in env.items():
+        name = key.removeprefix(ENV_PREFIX).lower()
+        if key.startswith(ENV_PREFIX) and key != "CYAN_CONFIG" and text != "":
+            values[name] = text
+    values.update({key: value for key, value in (overrides or {}).items() if value is not None})
+    fields = {setting.name: setting for setting in dataclasses.fields(Config)}
+    for name in values:
+        if name not in fields:
+            known = ", ".join(sorted(fields))
+            raise ConfigError(f"There is no setting {name!r}. The settings are: {known}.")
+    return Config(**{name: _read(fields[name], value) for name, value in values.items()})
+
+
+def _from_file(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text())
+    except OSError as error:
+        raise ConfigError(
+            f"The configuration file {path} cannot be read: {error.strerror}."
+        ) from error
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"The configuration file {path} is not TOML: {error}.") from error
+
+
+def _read(setting: "dataclasses.Field[Any]", value: Any) -> Any:
+    kind = setting.type
+    if kind is int and not isinstance(value, bool):
+        try:
+            return int(value)
+        except ValueError as error:
+            raise ConfigError(f"{setting.name} is a whole number, not {value!r}.") from error
+    if kind is Path:
+        return Path(str(value))
+    if kind is str and isinstance(value, str):
+        return value
+    names = get_args(kind) or (getattr(kind, "__name__", kind),)
+    raise ConfigError(f"{setting.name} is {names}, not {value!r}.")

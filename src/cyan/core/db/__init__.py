@@ -1,0 +1,1 @@
+"""The database: one writer thread with group commit, reads on the loop, numbered migrations."""

@@ -1,0 +1,204 @@
+"""SQLite with one writer thread and group commit.
+
+Writes are functions of a connection; the writer takes all that wait, runs each in a savepoint of
+one transaction and commits once (synchronous=FULL: when a write is done, it is on disk). Reads are
+short and run where they are called, on a connection of their own (6 µs for a point read, where a
+thread hop would make it 55; performance-floors.md §4.2).
+"""
+
+import asyncio
+import queue
+import sqlite3
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from pathlib import Path
+from typing import Any, TypeVar
+
+import structlog
+from sqlalchemy import Connection, Executable, Row, create_engine
+from sqlalchemy.pool import StaticPool
+
+T = TypeVar("T")
+Work = Callable[[Connection], T]
+Done = Callable[[Any, BaseException | None], None]
+
+MAX_GROUP = 512
+"""Units in one commit at most, so that the first one does not wait for a crowd."""
+
+BUSY_TIMEOUT_S = 10.0
+"""How long SQLite waits for another process's lock: `cyan user add` beside a running server."""
+
+CACHE_KIB = 32 * 1024
+WAL_AUTOCHECKPOINT_PAGES = 4000
+"""16 MiB of log between checkpoints: fewer fsyncs of the main file, still a quick start."""
+
+_log = structlog.get_logger(__name__)
+
+
+class DatabaseClosedError(RuntimeError):
+    """The database was closed before this write could run."""
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    connection = sqlite3.connect(
+        path,
+        timeout=BUSY_TIMEOUT_S,
+        isolation_level=None,
+        check_same_thread=False,
+        cached_statements=512,
+    )
+    connection.execute("PRAGMA journal_mode=WAL")
+    connection.execute("PRAGMA synchronous=FULL")
+    connection.execute("PRAGMA foreign_keys=ON")
+    connection.execute(f"PRAGMA cache_size=-{CACHE_KIB}")
+    connection.execute(f"PRAGMA wal_autocheckpoint={WAL_AUTOCHECKPOINT_PAGES}")
+    return connection
+
+
+class Database:
+    """The server's database file. `close` waits for what was submitted."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        path.touch(mode=0o600, exist_ok=True)
+        self._write_engine = create_engine(
+            "sqlite://", creator=lambda: _connect(path), poolclass=StaticPool
+        )
+        self._read_engine = create_engine(
+            "sqlite://", creator=lambda: _connect(path), poolclass=StaticPool
+        )
+        self._reader = self._read_engine.connect()
+        self._queue: queue.SimpleQueue[tuple[Work[Any], Done] | None] = queue.SimpleQueue()
+        self._closed = False
+        self._thread = threading.Thread(target=self._write_loop, name="cyan-db-writer", daemon=True)
+        self._thread.start()
+
+    def rows(
+        self, statement: Executable, parameters: dict[str, Any] | None = None
+    ) -> Sequence[Row[Any]]:
+        """All rows of a short SELECT, as last committed."""
+        try:
+            return self._reader.execute(statement, parameters).fetchall()
+        finally:
+            self._reader.rollback()
+
+    def row(
+        self, statement: Executable, parameters: dict[str, Any] | None = None
+    ) -> Row[Any] | None:
+        """The first row of a short SELECT, or None."""
+        found = self.rows(statement, parameters)
+        return found[0] if found else None
+
+    @property
+    def driver(self) -> sqlite3.Connection:
+        """The reader's own connection, for hand-written SQL on hot paths. Reads only."""
+        connection = self._reader.connection.driver_connection
+        assert isinstance(connection, sqlite3.Connection)
+        return connection
+
+    def submit(self, work: Work[T], done: Callable[[T | None, BaseException | None], None]) -> None:
+        """Run `work` in the writer; call `done(result, error)` in the WRITER THREAD afterwards.
+
+        For hot paths, which hand over many rows as one unit and go back to the loop by themselves.
+        """
+        if self._closed:
+            done(None, DatabaseClosedError())
+            return
+        self._queue.put((work, done))
+
+    def write_blocking(self, work: Work[T]) -> T:
+        """Run `work` and wait for its commit: for commands and worker threads, not for the loop."""
+        future: Future[T] = Future()
+        self.submit(work, lambda result, error: _settle(future, result, error))
+        return future.result()
+
+    async def write(self, work: Work[T]) -> T:
+        """Run `work` in the writer; its result after the commit. An exception rolls back only it."""
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[T] = loop.create_future()
+
+        def done(result: T | None, error: BaseException | None) -> None:
+            loop.call_soon_threadsafe(_settle_unless_done, future, result, error)
+
+        self.submit(work, done)
+        return await future
+
+    def close(self) -> None:
+        """Finish what was submitted, then close the file."""
+        if self._closed:
+            return
+        self._closed = True
+        self._queue.put(None)
+        self._thread.join()
+        self._reader.close()
+        self._read_engine.dispose()
+        self._write_engine.dispose()
+
+    def _write_loop(self) -> None:
+        with self._write_engine.connect() as connection:
+            driver = connection.connection.driver_connection
+            assert isinstance(driver, sqlite3.Connection)
+            going = True
+            while going:
+                units: list[tuple[Work[Any], Done]] = []
+                first = self._queue.get()
+                while first is not None:
+                    units.append(first)
+                    if len(units) == MAX_GROUP or self._queue.empty():
+                        break
+                    first = self._queue.get()
+                if first is None:
+                    going = False
+                if units:
+                    self._commit_group(connection, driver, units)
+
+    def _commit_group(
+        self,
+        connection: Connection,
+        driver: sqlite3.Connection,
+        units: list[tuple[Work[Any], Done]],
+    ) -> None:
+        outcomes: list[tuple[Done, Any, BaseException | None]] = []
+        try:
+            driver.execute("BEGIN IMMEDIATE")
+            for work, done in units:
+                driver.execute("SAVEPOINT unit")
+                try:
+                    outcomes.append((done, work(connection), None))
+                except BaseException as failure:
+                    driver.execute("ROLLBACK TO unit")
+                    outcomes.append((done, None, failure))
+                driver.execute("RELEASE unit")
+            driver.execute("COMMIT")
+        except BaseException as error:
+            _log.exception("db.commit_failed", units=len(units))
+            if driver.in_transaction:
+                driver.execute("ROLLBACK")
+            outcomes = [(done, None, error) for _, done in units]
+        finally:
+            # SQLAlchemy counts a transaction of its own around ours; end it, without a statement.
+            connection.rollback()
+        for done, result, error in outcomes:
+            try:
+                done(result, error)
+            except BaseException:
+                _log.exception("db.completion_failed")
+
+
+def _settle(future: Future[T], result: T | None, error: BaseException | None) -> None:
+    if error is not None:
+        future.set_exception(error)
+    else:
+        future.set_result(result)  # type: ignore[arg-type]
+
+
+def _settle_unless_done(
+    future: "asyncio.Future[T]", result: T | None, error: BaseException | None
+) -> None:
+    if future.done():
+        return
+    if error is not None:
+        future.set_exception(error)
+    else:
+        future.set_result(result)  # type: ignore[arg-type]

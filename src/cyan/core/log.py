@@ -1,0 +1,69 @@
+"""Structured logs: one line an event, with device id and request id, without secrets."""
+
+import logging
+import re
+import sys
+from collections.abc import MutableMapping
+from typing import Any
+
+import structlog
+
+_SECRET_KEYS = frozenset(
+    {"password", "token", "access_token", "refresh_token", "authorization", "client_secret", "otp"}
+)
+_IN_QUERY = re.compile(r"((?:access_token|token|password|client_secret)=)[^&\s\"']+", re.IGNORECASE)
+_IN_PATH = re.compile(r"\b[0-9a-f]{40}\b")
+"""Our bearer secrets are 40 hex digits, wherever they turn up (a path to delete a token, say)."""
+
+MAX_VALUE_CHARACTERS = 500
+"""A peer's text is cut to this before it is logged."""
+
+
+def redact(text: str) -> str:
+    """`text` without bearer secrets and control characters, cut to a bounded length."""
+    text = _IN_QUERY.sub(r"\1[redacted]", text)
+    text = _IN_PATH.sub("[redacted]", text)
+    printable = "".join(c if c.isprintable() else "?" for c in text[: MAX_VALUE_CHARACTERS + 1])
+    return printable if len(printable) <= MAX_VALUE_CHARACTERS else printable[:-1] + "…"
+
+
+def _clean(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    for key, value in event.items():
+        if key in _SECRET_KEYS:
+            event[key] = "[redacted]"
+        elif isinstance(value, str) and key not in ("exception", "timestamp"):
+            event[key] = redact(value)
+    return event
+
+
+def configure(log_format: str, level: str) -> None:
+    """Send structlog's and the standard library's lines to standard error in one form."""
+    numeric = logging.getLevelNamesMapping()[level.upper()]
+    shared: list[Any] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.format_exc_info,
+        _clean,
+    ]
+    renderer: Any = (
+        structlog.processors.JSONRenderer()
+        if log_format == "json"
+        else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), pad_event_to=28)
+    )
+    structlog.configure(
+        processors=[*shared, renderer],
+        wrapper_class=structlog.make_filtering_bound_logger(numeric),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=True,
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers = [handler]
+    root.setLevel(max(numeric, logging.WARNING))

@@ -1,0 +1,12 @@
+"""The Prometheus registry of this process; each part declares its own metrics beside its code."""
+
+from prometheus_client import CollectorRegistry, generate_latest
+
+REGISTRY = CollectorRegistry(auto_describe=True)
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+
+def exposition() -> bytes:
+    """All metrics in the Prometheus text format."""
+    return generate_latest(REGISTRY)

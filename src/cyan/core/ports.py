@@ -1,0 +1,69 @@
+"""Interfaces that a lower part needs and a higher one supplies; `app.py` joins them."""
+
+from datetime import datetime
+from typing import Protocol
+
+import msgspec
+
+from cyan.core.errors import CyanError
+from cyan.core.ids import DeviceId
+
+
+class DeviceOfflineError(CyanError):
+    """The device is not connected."""
+
+
+class DeviceTimeoutError(CyanError):
+    """The device is connected but did not answer in time."""
+
+
+class DeviceRefusedError(CyanError):
+    """The device answered with an error."""
+
+
+class LinkState(msgspec.Struct, frozen=True):
+    """What the holder of a live link knows of it now."""
+
+    last_heard_at: datetime
+    last_handshake_at: datetime
+    ip_address: str
+
+
+class DeviceLink(Protocol):
+    """The way to a connected device. Every call that waits ends within 30 s by answer or error.
+
+    Raises DeviceOfflineError at once when the device is not connected, DeviceTimeoutError when it
+    does not answer, DeviceRefusedError when it answers with a CoAP error.
+    """
+
+    def state(self, device_id: DeviceId) -> LinkState | None:
+        """The live link of a device that counts as online, else None. Never waits."""
+        ...
+
+    async def call_function(self, device_id: DeviceId, name: str, argument: str) -> int:
+        """The function's result, a signed 32-bit integer."""
+        ...
+
+    async def read_variable(self, device_id: DeviceId, name: str) -> bytes:
+        """The variable's value as it came over the wire; its declared type tells how to read it."""
+        ...
+
+    async def ping(self, device_id: DeviceId) -> None:
+        """Returns when the device has answered."""
+        ...
+
+    async def signal(self, device_id: DeviceId, on: bool) -> None:
+        """Start or stop the device's rainbow LED; returns when it has confirmed."""
+        ...
+
+    def send_event(self, device_id: DeviceId, name: str, data: bytes | None) -> bool:
+        """Send a cloud event to this one device, without waiting; False if not connected."""
+        ...
+
+
+class DescribedDevice(msgspec.Struct, frozen=True):
+    """What a device said of itself in its describes: names and types."""
+
+    functions: tuple[str, ...] = ()
+    variables: dict[str, int] = {}
+    """Name to type: 1 bool, 2 int32, 4 string, 9 double (device-protocol.md §3.3.2)."""
