@@ -1,0 +1,373 @@
+"""The record layer: protected records of an established session, seen from either side.
+
+Device to server (draft-ietf-tls-dtls-connection-id-05 §4, device-protocol.md §1.4.3)::
+
+    type(1) fefd epoch(2) sequence(6) connection_id(8) length(2)
+        | explicit nonce(8) | ciphertext | tag(8)
+
+with type 25, or 253 while a resumed session waits for its first answer. The plaintext is the
+content, its real type, and zeros up to a multiple of 16. Additional data: epoch and sequence, 25,
+fefd, connection id, 8, plaintext length. Server to device are ordinary records (RFC 6655 §3)::
+
+    type(1) fefd epoch(2) sequence(6) length(2)
+        | explicit nonce(8) | ciphertext | tag(8)
+
+with additional data epoch and sequence, type, fefd, plaintext length. The nonce is the sender's
+write IV (4) and the explicit part (8), which we make equal to epoch and sequence.
+"""
+
+from collections.abc import Callable
+
+import msgspec
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESCCM
+
+from cyan.wire.errors import MalformedError, MisuseError
+
+CHANGE_CIPHER_SPEC, ALERT, HANDSHAKE, APPLICATION_DATA = 20, 21, 22, 23
+CID = 25
+MOVED_CID = 253
+
+CONNECTION_ID_BYTES = 8
+"""Device OS discards a session whose id has any other length (device-protocol.md §1.4.2)."""
+HEADER_BYTES = 13
+"""RFC 6347 §4.1; a record with a connection id has it in addition, before the length."""
+TAG_BYTES = 8
+EXPLICIT_NONCE_BYTES = 8
+MAX_CONTENT_BYTES = 1 << 14
+"""RFC 5246 §6.2.1."""
+MAX_SEQUENCE = (1 << 48) - 1
+MAX_RECORDS_PER_DATAGRAM = 16
+"""A device's longest flight has 5 (device-protocol.md §1.4.2), cut into fragments a few more."""
+REPLAY_WINDOW_RECORDS = 64
+"""RFC 6347 §4.1.2.6; the device has the same (session-behaviour.md)."""
+
+_EPOCH_ONE = 1 << 48
+_REPLAY_WINDOW_MASK = (1 << REPLAY_WINDOW_RECORDS) - 1
+_CID_HEADER_BYTES = HEADER_BYTES + CONNECTION_ID_BYTES
+_CID_OVERHEAD_BYTES = _CID_HEADER_BYTES + EXPLICIT_NONCE_BYTES + TAG_BYTES
+_OVERHEAD_BYTES = HEADER_BYTES + EXPLICIT_NONCE_BYTES + TAG_BYTES
+_SEALED_BYTES = EXPLICIT_NONCE_BYTES + TAG_BYTES
+_PADDING_BLOCK_BYTES = 16
+_CID_STARTS = (b"\x19\xfe\xfd\x00\x01", b"\xfd\xfe\xfd\x00\x01")
+"""Outer type, version and epoch 1 of a record with a connection id."""
+_ORDINARY_STARTS = (b"\x17\xfe\xfd\x00\x01", b"\x16\xfe\xfd\x00\x01", b"\x15\xfe\xfd\x00\x01")
+_VERSIONS = (b"\xfe\xfd", b"\xfe\xff")
+"""DTLS 1.2; 1.0 stands in the first ClientHello of some stacks (RFC 6347 §4.2.1)."""
+
+_Cipher = Callable[[bytes, bytes, bytes | None], bytes]
+
+
+class Keys(msgspec.Struct, frozen=True, gc=False):
+    """The key block of a session (RFC 5246 §6.3, RFC 6655 §3): keys of 16 bytes, IVs of 4."""
+
+    client_write_key: bytes
+    server_write_key: bytes
+    client_write_iv: bytes
+    server_write_iv: bytes
+
+    def __post_init__(self) -> None:
+        if not (
+            len(self.client_write_key) == len(self.server_write_key) == 16
+            and len(self.client_write_iv) == len(self.server_write_iv) == 4
+        ):
+            raise MisuseError("AES-128-CCM needs keys of 16 bytes and IVs of 4")
+
+
+class _Records:
+    """What both sides have: counters, the replay window, ciphers made when first needed."""
+
+    __slots__ = (
+        "_additional_data",
+        "_decrypt",
+        "_encrypt",
+        "connection_id",
+        "highest_received",
+        "keys",
+        "replay_window",
+        "send_sequence",
+    )
+
+    def __init__(
+        self,
+        keys: Keys,
+        connection_id: bytes,
+        *,
+        send_sequence: int = 0,
+        highest_received: int = -1,
+        replay_window: int = 0,
+    ) -> None:
+        """`send_sequence` is the next number to send (48 bits, may be 2**48: exhausted).
+
+        `highest_received` is -1 before the first record; bit n of `replay_window` tells whether
+        number `highest_received - n` has been received.
+        """
+        if len(connection_id) != CONNECTION_ID_BYTES:
+            raise MisuseError("a connection id has 8 bytes")
+        if not 0 <= send_sequence <= MAX_SEQUENCE + 1 or not -1 <= highest_received <= MAX_SEQUENCE:
+            raise MisuseError("a sequence number has 48 bits")
+        if not 0 <= replay_window <= _REPLAY_WINDOW_MASK:
+            raise MisuseError("a replay window has 64 bits")
+        self.keys = keys
+        self.connection_id = connection_id
+        self.send_sequence = send_sequence
+        self.highest_received = highest_received
+        self.replay_window = replay_window
+        self._additional_data = b"\x19\xfe\xfd" + connection_id + b"\x08"
+        self._decrypt: _Cipher | None = None
+        self._encrypt: _Cipher | None = None
+
+    def release_ciphers(self) -> None:
+        """Drops the two cached AES contexts (about 1 kB); they are made again at next use."""
+        self._decrypt = None
+        self._encrypt = None
+
+    def _accept(self, sequence: int) -> bool:
+        """Marks an authentic record as received; False when it was received before."""
+        ahead = sequence - self.highest_received
+        if ahead > 0:
+            self.highest_received = sequence
+            if ahead < REPLAY_WINDOW_RECORDS:
+                self.replay_window = (self.replay_window << ahead | 1) & _REPLAY_WINDOW_MASK
+            else:
+                self.replay_window = 1
+            return True
+        bit = 1 << -ahead if ahead > -REPLAY_WINDOW_RECORDS else 0
+        if not bit or self.replay_window & bit:
+            return False
+        self.replay_window |= bit
+        return True
+
+
+class ServerRecords(_Records):
+    """The server's side: opens records with a connection id, seals ordinary ones."""
+
+    __slots__ = ()
+
+    def open(self, record: bytes) -> tuple[int, bytes] | None:
+        """Opens one whole record of type 25 or 253: (real content type, content).
+
+        None when it is not well formed, not authentic or was received before; then nothing has
+        changed. Otherwise the replay window has moved on.
+        """
+        length = len(record) - _CID_OVERHEAD_BYTES
+        if (
+            length < 1
+            or not record.startswith(_CID_STARTS)
+            or record[19] << 8 | record[20] != length + _SEALED_BYTES
+        ):
+            return None
+        epoch_and_sequence = record[3:11]
+        try:
+            plaintext = (self._decrypt or self._make_decrypt())(
+                self.keys.client_write_iv + record[21:29],
+                record[29:],
+                epoch_and_sequence + self._additional_data + length.to_bytes(2, "big"),
+            )
+        except InvalidTag:
+            return None
+        if not self._accept(int.from_bytes(epoch_and_sequence, "big") - _EPOCH_ONE):
+            return None
+        plaintext = plaintext.rstrip(b"\0")
+        if not plaintext:
+            return None
+        return plaintext[-1], plaintext[:-1]
+
+    def seal(self, content_type: int, content: bytes) -> bytes:
+        """Seals one ordinary record with the next sequence number.
+
+        MisuseError when the 48 bits are used up or the content is longer than 2**14 bytes.
+        """
+        sequence = self.send_sequence
+        length = len(content)
+        if sequence > MAX_SEQUENCE or length > MAX_CONTENT_BYTES:
+            raise MisuseError("sequence numbers used up, or content too long")
+        self.send_sequence = sequence + 1
+        nonce = (_EPOCH_ONE | sequence).to_bytes(8, "big")
+        start = content_type.to_bytes(1, "big") + b"\xfe\xfd"
+        return (
+            start
+            + nonce
+            + (length + _SEALED_BYTES).to_bytes(2, "big")
+            + nonce
+            + (self._encrypt or self._make_encrypt())(
+                self.keys.server_write_iv + nonce,
+                content,
+                nonce + start + length.to_bytes(2, "big"),
+            )
+        )
+
+    def seal_data(self, content: bytes) -> bytes:
+        """`seal(APPLICATION_DATA, content)`, spelled out because it is sent for every message."""
+        sequence = self.send_sequence
+        length = len(content)
+        if sequence > MAX_SEQUENCE or length > MAX_CONTENT_BYTES:
+            raise MisuseError("sequence numbers used up, or content too long")
+        self.send_sequence = sequence + 1
+        nonce = (_EPOCH_ONE | sequence).to_bytes(8, "big")
+        return (
+            b"\x17\xfe\xfd"
+            + nonce
+            + (length + _SEALED_BYTES).to_bytes(2, "big")
+            + nonce
+            + (self._encrypt or self._make_encrypt())(
+                self.keys.server_write_iv + nonce,
+                content,
+                nonce + b"\x17\xfe\xfd" + length.to_bytes(2, "big"),
+            )
+        )
+
+    def _make_decrypt(self) -> _Cipher:
+        self._decrypt = decrypt = AESCCM(self.keys.client_write_key, TAG_BYTES).decrypt
+        return decrypt
+
+    def _make_encrypt(self) -> _Cipher:
+        self._encrypt = encrypt = AESCCM(self.keys.server_write_key, TAG_BYTES).encrypt
+        return encrypt
+
+
+class DeviceRecords(_Records):
+    """The device's side: seals records with a connection id, opens ordinary ones.
+
+    A device that resumes a session is `moving` until it has opened a record: until then the outer
+    type of what it seals is 253 (device-protocol.md §1.4.6).
+    """
+
+    __slots__ = ("moving",)
+
+    def __init__(
+        self,
+        keys: Keys,
+        connection_id: bytes,
+        *,
+        send_sequence: int = 0,
+        highest_received: int = -1,
+        replay_window: int = 0,
+        moving: bool = False,
+    ) -> None:
+        super().__init__(
+            keys,
+            connection_id,
+            send_sequence=send_sequence,
+            highest_received=highest_received,
+            replay_window=replay_window,
+        )
+        self.moving = moving
+
+    def open(self, record: bytes) -> tuple[int, bytes] | None:
+        """Opens one whole ordinary record of epoch 1: (content type, content).
+
+        None when it is not well formed, not authentic or was received before.
+        """
+        length = len(record) - _OVERHEAD_BYTES
+        if (
+            length < 0
+            or not record.startswith(_ORDINARY_STARTS)
+            or record[11] << 8 | record[12] != length + _SEALED_BYTES
+        ):
+            return None
+        epoch_and_sequence = record[3:11]
+        try:
+            content = (self._decrypt or self._make_decrypt())(
+                self.keys.server_write_iv + record[13:21],
+                record[21:],
+                epoch_and_sequence + record[:3] + length.to_bytes(2, "big"),
+            )
+        except InvalidTag:
+            return None
+        if not self._accept(int.from_bytes(epoch_and_sequence, "big") - _EPOCH_ONE):
+            return None
+        self.moving = False
+        return record[0], content
+
+    def seal(self, content_type: int, content: bytes) -> bytes:
+        """Seals one record of type 25 (253 while moving) with the next sequence number.
+
+        MisuseError when the 48 bits are used up or the content is longer than 2**14 bytes.
+        """
+        sequence = self.send_sequence
+        if sequence > MAX_SEQUENCE or len(content) > MAX_CONTENT_BYTES:
+            raise MisuseError("sequence numbers used up, or content too long")
+        self.send_sequence = sequence + 1
+        nonce = (_EPOCH_ONE | sequence).to_bytes(8, "big")
+        plaintext = content + content_type.to_bytes(1, "big")
+        plaintext += bytes(-len(plaintext) % _PADDING_BLOCK_BYTES)
+        length = len(plaintext)
+        return (
+            (b"\xfd\xfe\xfd" if self.moving else b"\x19\xfe\xfd")
+            + nonce
+            + self.connection_id
+            + (length + _SEALED_BYTES).to_bytes(2, "big")
+            + nonce
+            + (self._encrypt or self._make_encrypt())(
+                self.keys.client_write_iv + nonce,
+                plaintext,
+                nonce + self._additional_data + length.to_bytes(2, "big"),
+            )
+        )
+
+    def seal_data(self, content: bytes) -> bytes:
+        """`seal(APPLICATION_DATA, content)`."""
+        return self.seal(APPLICATION_DATA, content)
+
+    def _make_decrypt(self) -> _Cipher:
+        self._decrypt = decrypt = AESCCM(self.keys.server_write_key, TAG_BYTES).decrypt
+        return decrypt
+
+    def _make_encrypt(self) -> _Cipher:
+        self._encrypt = encrypt = AESCCM(self.keys.client_write_key, TAG_BYTES).encrypt
+        return encrypt
+
+
+def connection_id_of(datagram: bytes) -> bytes:
+    """The connection id of a datagram that begins with a record of type 25 or 253.
+
+    Shorter than 8 bytes when the datagram is, so a look-up by it finds nothing.
+    """
+    return datagram[11:19]
+
+
+def split_records(datagram: bytes, connection_id_length: int = CONNECTION_ID_BYTES) -> list[bytes]:
+    """The whole records, headers included, that a datagram consists of (at least one).
+
+    MalformedError when a header is unknown or cut off, when a record reaches past the end, or when
+    there are more than `MAX_RECORDS_PER_DATAGRAM`.
+    """
+    records: list[bytes] = []
+    start = 0
+    size = len(datagram)
+    while start < size:
+        content_type = datagram[start]
+        header = HEADER_BYTES
+        if content_type in (CID, MOVED_CID):
+            header += connection_id_length
+        elif not CHANGE_CIPHER_SPEC <= content_type <= APPLICATION_DATA:
+            raise MalformedError("unknown record type")
+        body = start + header
+        if body > size:
+            raise MalformedError("record header cut off")
+        if datagram[start + 1 : start + 3] not in _VERSIONS:
+            raise MalformedError("unknown record version")
+        end = body + (datagram[body - 2] << 8 | datagram[body - 1])
+        if end > size:
+            raise MalformedError("record cut off")
+        if len(records) == MAX_RECORDS_PER_DATAGRAM:
+            raise MalformedError("too many records in one datagram")
+        records.append(datagram[start:end])
+        start = end
+    if not records:
+        raise MalformedError("empty datagram")
+    return records
+
+
+def plaintext_record(content_type: int, sequence: int, content: bytes) -> bytes:
+    """One unprotected record (epoch 0) of the handshake."""
+    return b"".join(
+        (
+            content_type.to_bytes(1, "big"),
+            b"\xfe\xfd\x00\x00",
+            sequence.to_bytes(6, "big"),
+            len(content).to_bytes(2, "big"),
+            content,
+        )
+    )
