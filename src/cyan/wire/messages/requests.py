@@ -1,0 +1,114 @@
+"""Which request a message is, by its code and the first segment of its path.
+
+Devices and servers both put the path first, of one character (device-protocol.md section 2.1).
+"""
+
+from collections.abc import Callable
+from typing import Final, TypeAlias
+
+from cyan.wire import coap
+from cyan.wire.messages.calls import (
+    FunctionCall,
+    VariableRequest,
+    decode_function_call,
+    decode_variable_request,
+)
+from cyan.wire.messages.control import (
+    KeyChange,
+    Ping,
+    Signal,
+    TimeRequest,
+    decode_key_change,
+    decode_signal,
+)
+from cyan.wire.messages.describing import (
+    DescribePost,
+    DescribeRequest,
+    decode_describe_post,
+    decode_describe_request,
+)
+from cyan.wire.messages.events import (
+    EventDown,
+    Publish,
+    Subscribe,
+    decode_event_down,
+    decode_publish,
+    decode_subscribe,
+)
+from cyan.wire.messages.goodbye import Goodbye, decode_goodbye
+from cyan.wire.messages.hello import Hello, decode_hello
+from cyan.wire.messages.unknown import Unknown, as_unknown
+
+DeviceRequest: TypeAlias = (
+    Hello | Publish | Subscribe | TimeRequest | DescribePost | Goodbye | Ping | Unknown
+)
+ServerRequest: TypeAlias = (
+    EventDown
+    | FunctionCall
+    | VariableRequest
+    | DescribeRequest
+    | Signal
+    | KeyChange
+    | Ping
+    | Unknown
+)
+
+_PING: Final = Ping()
+_TIME: Final = TimeRequest()
+
+
+def _path(segment: bytes) -> tuple[int, bytes]:
+    return (coap.URI_PATH, segment)
+
+
+_FROM_DEVICE: Final[
+    dict[tuple[int, tuple[int, bytes]], Callable[[coap.Message], DeviceRequest]]
+] = {
+    (coap.POST, _path(b"E")): decode_publish,
+    (coap.POST, _path(b"e")): decode_publish,
+    (coap.GET, _path(b"e")): decode_subscribe,
+    (coap.GET, _path(b"E")): decode_subscribe,
+    (coap.GET, _path(b"t")): lambda message: _TIME,
+    (coap.POST, _path(b"h")): decode_hello,
+    (coap.POST, _path(b"d")): decode_describe_post,
+    (coap.POST, _path(b"x")): decode_goodbye,
+}
+
+_FROM_SERVER: Final[
+    dict[tuple[int, tuple[int, bytes]], Callable[[coap.Message], ServerRequest]]
+] = {
+    (coap.POST, _path(b"E")): decode_event_down,
+    (coap.POST, _path(b"e")): decode_event_down,
+    (coap.POST, _path(b"f")): decode_function_call,
+    (coap.GET, _path(b"v")): decode_variable_request,
+    (coap.GET, _path(b"d")): decode_describe_request,
+    (coap.PUT, _path(b"s")): decode_signal,
+    (coap.PUT, _path(b"k")): decode_key_change,
+}
+
+
+def decode_request(message: coap.Message) -> DeviceRequest:
+    """What a device asks. Responses, acknowledgements and resets are Unknown here.
+
+    Raises:
+        MalformedError: A request that we know, with content that its layout does not allow. Its
+            text is fit for a log.
+    """
+    if message.type <= coap.NON and message.options:
+        decode = _FROM_DEVICE.get((message.code, message.options[0]))
+        if decode is not None:
+            return decode(message)
+    return _PING if _is_ping(message) else as_unknown(message)
+
+
+def decode_server_request(message: coap.Message) -> ServerRequest:
+    """What a server asks of a device, for the device's side; as `decode_request`."""
+    if message.type <= coap.NON and message.options:
+        decode = _FROM_SERVER.get((message.code, message.options[0]))
+        if decode is not None:
+            return decode(message)
+    return _PING if _is_ping(message) else as_unknown(message)
+
+
+def _is_ping(message: coap.Message) -> bool:
+    return message.code == coap.EMPTY and message.type == coap.CON
