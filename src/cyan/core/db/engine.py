@@ -114,7 +114,7 @@ class Database:
         return future.result()
 
     async def write(self, work: Work[T]) -> T:
-        """Run `work` in the writer; its result after the commit. An exception rolls back only it."""
+        """Run `work` in the writer; its result after the commit. Its error undoes only it."""
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
 
@@ -171,11 +171,11 @@ class Database:
                     outcomes.append((done, None, failure))
                 driver.execute("RELEASE unit")
             driver.execute("COMMIT")
-        except BaseException as error:
+        except BaseException as lost:
             _log.exception("db.commit_failed", units=len(units))
             if driver.in_transaction:
                 driver.execute("ROLLBACK")
-            outcomes = [(done, None, error) for _, done in units]
+            outcomes = [(done, None, lost) for _, done in units]
         finally:
             # SQLAlchemy counts a transaction of its own around ours; end it, without a statement.
             connection.rollback()

@@ -1,0 +1,1 @@
+"""Live device connections: sockets, links, sessions and what is answered on them."""

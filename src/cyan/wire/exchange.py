@@ -1,0 +1,229 @@
+"""CoAP reliability of one session, the server's side: what was answered, what waits for an answer.
+
+Confirmable messages from the device are recognised when they come again (RFC 7252 §4.5), so that
+each has its effect once; our own are sent again until they are acknowledged (RFC 7252 §4.2) and
+matched with their responses by token. Times are monotonic seconds, handed in.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Final
+
+from cyan.wire.errors import MisuseError
+
+REMEMBER_S: Final = 95.0
+"""How long an answer is kept at least. The device's last copy of a message leaves 28 to 42 s after
+the first (device-protocol.md §2.2); expiry matters because the 16-bit ids come round again."""
+
+ACK_TIMEOUT_S: Final = 4.0
+"""The first retransmission, as the device's own scheme has it (device-protocol.md §2.2)."""
+
+MAX_TRANSMITS: Final = 4
+MAX_STRETCH: Final = 0.5
+"""Each interval is stretched by up to a half, at random (RFC 7252 §4.2, ACK_RANDOM_FACTOR)."""
+
+MAX_OUTSTANDING: Final = 128
+"""Of our own confirmable messages; below the 256 one-byte tokens."""
+
+EMPTY_ACK: Final = b""
+"""Stands in memory for the empty acknowledgement, which needs no bytes of its own."""
+
+Build = Callable[[int, bytes], bytes]
+"""(message id, one-byte token) to the encoded message."""
+
+
+class Request:
+    """One confirmable message of ours. `on_end` is called once, with how it ended."""
+
+    __slots__ = (
+        "acknowledged", "data", "due_s", "message_id",
+        "on_end", "on_response", "token", "transmits",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        message_id: int,
+        token: int,
+        data: bytes,
+        due_s: float,
+        on_end: Callable[[str], None] | None,
+        on_response: Callable[[int, bytes], None] | None,
+    ) -> None:
+        self.message_id = message_id
+        self.token = token
+        self.data = data
+        self.due_s = due_s
+        self.transmits = 1
+        self.acknowledged = False
+        self.on_end = on_end
+        self.on_response = on_response
+
+
+class Exchange:
+    """The memory of one session.
+
+    `next_message_id` is ours; `answered` are the device's message ids whose effect is known to be
+    kept (from the log, after a restart).
+    """
+
+    __slots__ = (
+        "_answers", "_by_id", "_by_token", "_next_token", "_older", "_turn_s", "next_message_id",
+    )  # fmt: skip
+
+    def __init__(
+        self, *, next_message_id: int, first_token: int, answered: Iterable[int] = ()
+    ) -> None:
+        self.next_message_id = next_message_id & 0xFFFF
+        self._next_token = first_token & 0xFF
+        # Two generations: what is in `_older` is forgotten at the next turn, REMEMBER_S later.
+        self._answers: dict[int, bytes | None] = dict.fromkeys(answered, EMPTY_ACK)
+        self._older: dict[int, bytes | None] = {}
+        self._turn_s = 0.0
+        self._by_id: dict[int, Request] | None = None
+        self._by_token: dict[int, Request] | None = None
+
+    # -- what the device sends ---------------------------------------------------------------
+
+    def is_new(self, message_id: int, now_s: float) -> bool:
+        """Whether this message id is seen for the first time; from now on it is not new."""
+        if now_s >= self._turn_s:
+            self._turn(now_s)
+        if message_id in self._answers or message_id in self._older:
+            return False
+        self._answers[message_id] = None
+        return True
+
+    def answer_to(self, message_id: int) -> bytes | None:
+        """The answer already given to a message that came again; None while it is in the making."""
+        if message_id in self._answers:
+            return self._answers[message_id]
+        return self._older.get(message_id)
+
+    def keep_answer(self, message_id: int, answer: bytes) -> None:
+        """Remember what was (or is now) sent; EMPTY_ACK for an empty acknowledgement."""
+        if message_id in self._older and message_id not in self._answers:
+            self._older[message_id] = answer
+        else:
+            self._answers[message_id] = answer
+
+    def _turn(self, now_s: float) -> None:
+        if self._turn_s:
+            self._older = self._answers
+            self._answers = {}
+        self._turn_s = now_s + REMEMBER_S
+
+    # -- what we send ------------------------------------------------------------------------
+
+    def take_message_id(self) -> int:
+        message_id = self.next_message_id
+        self.next_message_id = (message_id + 1) & 0xFFFF
+        return message_id
+
+    def send(
+        self,
+        build: Build,
+        now_s: float,
+        stretch: float,
+        on_end: Callable[[str], None] | None = None,
+        on_response: Callable[[int, bytes], None] | None = None,
+    ) -> Request:
+        """Register a confirmable message; its `data` is to be sent now and at each `due` again.
+
+        on_response(code, payload) is called with the response; without it the acknowledgement is
+        all that is awaited. on_end(how) with `acknowledged`, `answered`, `reset` or `timeout`.
+        `stretch` is 0 to 1, at random. Raises MisuseError when MAX_OUTSTANDING wait already.
+        """
+        if self._by_id is None or self._by_token is None:
+            self._by_id, self._by_token = {}, {}
+        if len(self._by_id) + len(self._by_token) >= MAX_OUTSTANDING:
+            raise MisuseError("too many confirmable messages wait for this device")
+        while self._next_token in self._by_token:
+            self._next_token = (self._next_token + 1) & 0xFF
+        token = self._next_token
+        self._next_token = (token + 1) & 0xFF
+        message_id = self.take_message_id()
+        data = build(message_id, bytes((token,)))
+        due = now_s + ACK_TIMEOUT_S * (1 + MAX_STRETCH * stretch)
+        request = Request(message_id, token, data, due, on_end, on_response)
+        self._by_id[message_id] = request
+        if on_response is not None:
+            self._by_token[token] = request
+        return request
+
+    def on_ack(self, message_id: int, code: int, payload: bytes) -> None:
+        """An acknowledgement came, empty or with the response in it. Unknown ids are ignored."""
+        request = self._by_id.pop(message_id, None) if self._by_id else None
+        if request is None:
+            return
+        request.acknowledged = True
+        if request.on_response is None:
+            self._end(request, "acknowledged")
+        elif code:
+            self._respond(request, code, payload)
+
+    def on_response(self, token: bytes, code: int, payload: bytes) -> None:
+        """A response of its own came. One that nobody waits for any more is ignored."""
+        if len(token) != 1 or not self._by_token:
+            return
+        request = self._by_token.get(token[0])
+        if request is not None:
+            if self._by_id:
+                self._by_id.pop(request.message_id, None)
+            self._respond(request, code, payload)
+
+    def on_reset(self, message_id: int) -> None:
+        request = self._by_id.pop(message_id, None) if self._by_id else None
+        if request is not None:
+            self._forget_token(request)
+            self._end(request, "reset")
+
+    def due(self, now_s: float, stretch: float) -> Iterator[bytes]:
+        """The messages to send again now. Those sent often enough end with `timeout`."""
+        if not self._by_id:
+            return
+        for request in list(self._by_id.values()):
+            if request.due_s > now_s:
+                continue
+            if request.transmits == MAX_TRANSMITS:
+                del self._by_id[request.message_id]
+                self._forget_token(request)
+                self._end(request, "timeout")
+                continue
+            interval = ACK_TIMEOUT_S * 2**request.transmits
+            request.transmits += 1
+            request.due_s = now_s + interval * (1 + MAX_STRETCH * stretch)
+            yield request.data
+
+    def next_due_s(self) -> float | None:
+        """When `due` has something to do, None when nothing waits for an acknowledgement."""
+        if not self._by_id:
+            return None
+        return min(request.due_s for request in self._by_id.values())
+
+    def cancel(self, request: Request) -> None:
+        """Nobody waits for this one any more: it is neither sent again nor reported."""
+        if self._by_id:
+            self._by_id.pop(request.message_id, None)
+        self._forget_token(request)
+
+    def cancel_all(self, how: str) -> None:
+        """End everything that waits, with `how`: the session is over."""
+        waiting = {id(r): r for r in (self._by_id or {}).values()}
+        waiting.update({id(r): r for r in (self._by_token or {}).values()})
+        self._by_id = self._by_token = None
+        for request in waiting.values():
+            self._end(request, how)
+
+    def _respond(self, request: Request, code: int, payload: bytes) -> None:
+        self._forget_token(request)
+        if request.on_response is not None:
+            request.on_response(code, payload)
+        self._end(request, "answered")
+
+    def _forget_token(self, request: Request) -> None:
+        if self._by_token and self._by_token.get(request.token) is request:
+            del self._by_token[request.token]
+
+    @staticmethod
+    def _end(request: Request, how: str) -> None:
+        if request.on_end is not None:
+            request.on_end(how)
