@@ -1,0 +1,1 @@
+"""How every endpoint looks: route registry, authentication, bodies, errors, streams."""

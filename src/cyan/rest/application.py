@@ -1,0 +1,200 @@
+"""The ASGI application: request id, CORS, authentication, dispatch, and JSON for every answer."""
+
+import uuid
+from collections.abc import Iterable
+
+import structlog
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from cyan.core.clock import Clock
+from cyan.core.errors import CyanError
+from cyan.rest import metrics
+from cyan.rest.auth import Auth, Authenticator, ExpiredTokenError, InvalidTokenError, bearer_of
+from cyan.rest.call import Call
+from cyan.rest.errors import (
+    ApiError,
+    bad_request,
+    described,
+    from_cyan_error,
+    token_missing,
+    token_refused,
+)
+from cyan.rest.registry import MalformedPathError, Match, Registry
+from cyan.rest.responses import json_response
+
+ALLOWED_METHODS = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
+ALLOWED_HEADERS = (
+    "Authorization, Content-Type, Accept, Last-Event-ID, X-Particle-Tool, X-Particle-Project"
+)
+"""What browser builds of api-js send (rest-api-core.md §1.1), and EventSource's own header."""
+
+PREFLIGHT_MAX_AGE_S = 24 * 3600
+
+_FORM_METHODS = frozenset({"POST", "PUT", "PATCH", "DELETE"})
+
+_log = structlog.get_logger(__name__)
+
+
+def build_asgi(registry: Registry, authenticator: Authenticator, clock: Clock) -> ASGIApp:
+    """The application over these routes; routes may still be added to the registry later."""
+    return _Application(registry, authenticator, clock)
+
+
+class _Application:
+    def __init__(self, registry: Registry, authenticator: Authenticator, clock: Clock) -> None:
+        self._registry = registry
+        self._authenticator = authenticator
+        self._clock = clock
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await _lifespan(receive, send)
+        elif scope["type"] == "http":
+            await self._serve(scope, receive, send)
+        else:
+            await send({"type": "websocket.close", "code": 1000})
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        request_id = str(uuid.uuid4())
+        bound = structlog.contextvars.bind_contextvars(request_id=request_id)
+        started = self._clock.monotonic()
+        method: str = scope["method"]
+        raw_path: bytes = scope.get("raw_path") or scope["path"].encode()
+        label = metrics.UNMATCHED
+        call: Call | None = None
+        status = 0
+        try:
+            try:
+                match = self._find(method, raw_path)
+                label = match.route.path
+                call = Call(
+                    Request(scope, receive),
+                    match.path,
+                    request_id,
+                    self._clock,
+                    max_body_bytes=match.route.max_body_bytes,
+                )
+                await self._admit(match.route.auth, call)
+                response = await match.route.endpoint(call)
+            except ApiError as error:
+                response = json_response(error.body, error.status, error.headers)
+            except _PreflightError:
+                response = _preflight()
+            except ClientDisconnect:
+                return
+            except Exception as error:
+                response = _unexpected(error, request_id)
+            status = response.status_code
+            response.raw_headers.append((b"x-request-id", request_id.encode()))
+            response.raw_headers.append((b"access-control-allow-origin", b"*"))
+            response.raw_headers.append((b"access-control-expose-headers", b"x-request-id"))
+            await response(scope, receive, send)
+        finally:
+            seconds = self._clock.monotonic() - started
+            if call is not None:
+                await call.close()
+            metrics.observe(method, label, status, seconds)
+            _log.info(
+                "http.request",
+                method=method,
+                path=raw_path.decode("latin-1"),
+                status=status,
+                ms=round(seconds * 1000, 1),
+            )
+            structlog.contextvars.reset_contextvars(**bound)
+
+    def _find(self, method: str, raw_path: bytes) -> Match:
+        if method == "OPTIONS":
+            raise _PreflightError
+        try:
+            match = self._registry.match(method, raw_path)
+        except MalformedPathError as error:
+            raise bad_request("The path is not percent-encoded UTF-8.") from error
+        if match is not None:
+            return match
+        allowed = self._registry.methods(raw_path)
+        if not allowed:
+            raise described(404, "not_found", "There is nothing at this path.")
+        refusal = described(
+            405,
+            "method_not_allowed",
+            f"This path does not take {method[:20]}; it takes {_listed(allowed)}.",
+        )
+        raise ApiError(refusal.status, refusal.body, {"allow": ", ".join([*allowed, "OPTIONS"])})
+
+    async def _admit(self, auth: Auth, call: Call) -> None:
+        if auth is Auth.NONE or auth is Auth.OWN:
+            return
+        token = await _token_of(call)
+        if token is None:
+            if auth is Auth.TOKEN:
+                raise token_missing()
+            return
+        try:
+            call.caller = self._authenticator.authenticate(token)
+        except (InvalidTokenError, ExpiredTokenError) as error:
+            raise token_refused(error) from error
+
+
+class _PreflightError(Exception):
+    """Not a request to a route but a browser's question whether it may make one."""
+
+
+async def _token_of(call: Call) -> str | None:
+    """The token, from the header, the query or a form field, in this order."""
+    for name, value in call.request.scope["headers"]:
+        if name == b"authorization":
+            token = bearer_of(value.decode("latin-1"))
+            if token is not None:
+                return token
+    if b"access_token=" in call.request.scope["query_string"]:
+        token = call.query.get("access_token")
+        if token:
+            return token
+    if call.request.method in _FORM_METHODS:
+        return await call.form_token()
+    return None
+
+
+def _preflight() -> Response:
+    return Response(
+        status_code=204,
+        headers={
+            "access-control-allow-methods": ALLOWED_METHODS,
+            "access-control-allow-headers": ALLOWED_HEADERS,
+            "access-control-max-age": str(PREFLIGHT_MAX_AGE_S),
+        },
+    )
+
+
+def _unexpected(error: Exception, request_id: str) -> Response:
+    if isinstance(error, CyanError):
+        refusal = from_cyan_error(error)
+        if refusal is not None:
+            return json_response(refusal.body, refusal.status)
+    _log.error("http.failed", exc_info=error)
+    return json_response(
+        {
+            "ok": False,
+            "error": "internal_error",
+            "error_description": f"The server failed; its log has the reason under {request_id}.",
+            "request_id": request_id,
+        },
+        500,
+    )
+
+
+def _listed(words: Iterable[str]) -> str:
+    *first, last = words
+    return f"{', '.join(first)} and {last}" if first else last
+
+
+async def _lifespan(receive: Receive, send: Send) -> None:
+    """`app.py` starts and stops the parts itself; the HTTP server is only told that all is well."""
+    while True:
+        message = await receive()
+        await send({"type": f"{message['type']}.complete"})
+        if message["type"] == "lifespan.shutdown":
+            return

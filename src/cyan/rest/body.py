@@ -1,0 +1,102 @@
+"""Reading a request's body: JSON, urlencoded or multipart, bounded, into one dict."""
+
+from collections.abc import AsyncIterator
+
+import msgspec
+from starlette.datastructures import FormData
+from starlette.formparsers import MultiPartException, MultiPartParser
+from starlette.requests import Request
+
+from cyan.rest.errors import ApiError, bad_request, described
+from cyan.rest.forms import MAX_FIELDS, MalformedFormError, nest, parse_urlencoded
+
+MAX_BODY_BYTES = 1024 * 1024
+"""The largest body that an endpoint takes unless its route says otherwise. The largest JSON that a
+client has reason to send is an event of 100 KB (rest-api-core.md §10.1)."""
+
+MAX_FILES = 200
+"""Files in one multipart body: a project to compile has at most some dozens."""
+
+URLENCODED = "application/x-www-form-urlencoded"
+MULTIPART = "multipart/form-data"
+
+
+def media_type(request: Request) -> str:
+    """The content type without parameters, lower case; "" when there is none."""
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
+def too_large(limit: int) -> ApiError:
+    return described(413, "too_large", f"The body is larger than {limit} bytes, the most allowed.")
+
+
+async def read_bytes(request: Request, limit: int) -> bytes:
+    """The whole body. Raises 413 as soon as it is known to be larger than `limit` bytes."""
+    declared = request.headers.get("content-length", "")
+    if declared.isdigit() and (len(declared) > 18 or int(declared) > limit):
+        raise too_large(limit)
+    chunks: list[bytes] = []
+    size = 0
+    async for chunk in request.stream():
+        size += len(chunk)
+        if size > limit:
+            raise too_large(limit)
+        chunks.append(chunk)
+    return b"".join(chunks)
+
+
+async def parse(request: Request, content: bytes) -> tuple[dict[str, object], FormData | None]:
+    """The body as a dict of fields, and the form behind it that holds uploaded files, if any.
+
+    Files stand in the dict as Starlette UploadFile under their part's name; the caller closes the
+    form. An empty body is an empty dict. Raises ApiError that says what is wrong.
+    """
+    if not content:
+        return {}, None
+    kind = media_type(request)
+    try:
+        if kind == URLENCODED:
+            return nest(parse_urlencoded(content)), None
+        if kind == MULTIPART:
+            form = await _multipart(request, content)
+            return nest(form.multi_items()), form
+    except MalformedFormError as error:
+        raise bad_request(str(error)) from error
+    if kind in ("", "application/json") or kind.endswith("+json"):
+        return _json_object(content), None
+    raise described(
+        415,
+        "unsupported_media_type",
+        f"The body is {kind[:80]}; send application/json, {URLENCODED} or {MULTIPART}.",
+    )
+
+
+def _json_object(content: bytes) -> dict[str, object]:
+    try:
+        value = msgspec.json.decode(content)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise bad_request(
+            f"The body is not JSON: {error}. Send one JSON object, or a form with its content type."
+        ) from error
+    if not isinstance(value, dict):
+        raise bad_request('The body is JSON but not an object; send one like {"name": "value"}.')
+    return value
+
+
+async def _multipart(request: Request, content: bytes) -> FormData:
+    async def stream() -> AsyncIterator[bytes]:
+        yield content
+        yield b""
+
+    parser = MultiPartParser(
+        request.headers,
+        stream(),  # type: ignore[arg-type]
+        max_files=MAX_FILES,
+        max_fields=MAX_FIELDS,
+        max_part_size=len(content),
+    )
+    try:
+        return await parser.parse()
+    except (MultiPartException, KeyError, UnicodeDecodeError) as error:
+        reason = getattr(error, "message", "no boundary in its content type")
+        raise bad_request(f"The multipart body cannot be read: {reason}") from error
