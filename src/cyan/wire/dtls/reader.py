@@ -1,0 +1,44 @@
+"""Strict reading of the length-prefixed structures of TLS (RFC 5246 §4)."""
+
+from cyan.wire.errors import MalformedError
+
+
+class Reader:
+    """Reads big-endian fields from the front of `data`; MalformedError where they are cut off."""
+
+    __slots__ = ("_data", "_position")
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+        self._position = 0
+
+    @property
+    def left(self) -> int:
+        """How many bytes have not been read."""
+        return len(self._data) - self._position
+
+    def take(self, size: int) -> bytes:
+        """The next `size` bytes."""
+        if size > self.left:
+            raise MalformedError("field cut off")
+        start = self._position
+        self._position = start + size
+        return self._data[start : self._position]
+
+    def uint(self, size: int) -> int:
+        """An unsigned integer of `size` bytes."""
+        return int.from_bytes(self.take(size), "big")
+
+    def vector(self, length_size: int) -> bytes:
+        """A vector whose length stands before it in `length_size` bytes."""
+        return self.take(self.uint(length_size))
+
+    def finish(self) -> None:
+        """MalformedError when something is left."""
+        if self.left:
+            raise MalformedError("bytes after the last field")
+
+
+def vector(length_size: int, content: bytes) -> bytes:
+    """`content` behind its length in `length_size` bytes, as `Reader.vector` reads it."""
+    return len(content).to_bytes(length_size, "big") + content
