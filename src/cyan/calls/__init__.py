@@ -1,0 +1,1 @@
+"""Calls to a device that is connected: functions, variables, ping, signal."""

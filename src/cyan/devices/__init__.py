@@ -1,0 +1,1 @@
+"""Devices: what and whose they are, which key proves them, what they said of themselves."""

@@ -1,0 +1,121 @@
+"""What a device is, the facts told about it, and the rules that need no database."""
+
+from dataclasses import dataclass
+from typing import Final
+
+import msgspec
+
+from cyan.core.errors import InvalidError, NotFoundError
+from cyan.core.ids import DeviceId, UserId, is_device_id
+
+MAX_NAME_CHARACTERS: Final = 64
+"""Ours. Long enough for what people type; a name also travels to the device as an event of at
+most 64 bytes of name and 1024 of data (platform-semantics.md §6.1)."""
+
+MAX_NOTES_CHARACTERS: Final = 4096
+"""Ours: a page of text."""
+
+UNADDRESSABLE_NAMES: Final = frozenset({"events", ".", ".."})
+"""`/v1/devices/<name>` could not reach these: the first is a route, the others are taken out of a
+path by every HTTP client."""
+
+CELLULAR_PLATFORMS: Final = frozenset({10, 13, 15, 23, 25, 26, 28, 35, 37})
+"""electron, boron, esomx, bsom, b5som, tracker, trackerm, msom, electron2
+(device-protocol.md §7.6)."""
+
+
+class Device(msgspec.Struct, frozen=True):
+    """A registered device, as stored. Stamps are milliseconds since 1970.
+
+    `product_id` and `product_version` are what the device said in its Hello; membership in a
+    product is never read from them (device-protocol.md §3.2).
+    """
+
+    id: DeviceId
+    registered_at_ms: int
+    name: str | None = None
+    notes: str | None = None
+    owner_id: UserId | None = None
+    claimed_at_ms: int | None = None
+    updated_at_ms: int | None = None
+    platform_id: int | None = None
+    product_id: int | None = None
+    product_version: int | None = None
+    system_version: int | None = None
+    first_online_at_ms: int | None = None
+    last_handshake_at_ms: int | None = None
+    last_ip_address: str | None = None
+    functions: tuple[str, ...] = ()
+    variables: dict[str, int] = {}
+    system: dict[str, object] = {}
+    imei: str | None = None
+    iccid: str | None = None
+    modem_firmware: str | None = None
+    updates_enabled: bool | None = None
+    updates_forced: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceClaimed:
+    """The device has a new owner. `previous` is the owner before, None if it had none."""
+
+    device_id: DeviceId
+    user_id: UserId
+    previous: UserId | None
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceReleased:
+    """The device has no owner any more; `previous` gave it up."""
+
+    device_id: DeviceId
+    previous: UserId
+
+
+class InvalidDeviceNameError(InvalidError):
+    """A device name is 1 to 64 printable characters."""
+
+
+class InvalidNotesError(InvalidError):
+    """Notes are at most 4096 characters of text."""
+
+
+class UnknownDeviceError(NotFoundError):
+    """device not found"""
+
+
+def check_name(text: str) -> str:
+    """The name as it is stored: without blanks around it. Raises InvalidDeviceNameError."""
+    name = text.strip()
+    if not name:
+        raise InvalidDeviceNameError("A device name must not be empty.")
+    if len(name) > MAX_NAME_CHARACTERS:
+        raise InvalidDeviceNameError(f"A device name has at most {MAX_NAME_CHARACTERS} characters.")
+    if not name.isprintable() or "/" in name:
+        raise InvalidDeviceNameError("A device name has printable characters only, and no slash.")
+    if is_device_id(name):
+        raise InvalidDeviceNameError("A device name must not look like a device id.")
+    if name in UNADDRESSABLE_NAMES:
+        raise InvalidDeviceNameError(f"A device cannot be called {name!r}.")
+    return name
+
+
+def check_notes(text: str) -> str:
+    """Raises InvalidNotesError."""
+    if len(text) > MAX_NOTES_CHARACTERS or not all(c.isprintable() or c in "\n\r\t" for c in text):
+        raise InvalidNotesError
+    return text
+
+
+_EARLY_RELEASES: Final = {3005: "3.0.0", 3103: "3.1.0", 3201: "3.2.0"}
+"""Releases whose module number does not read as the version (Device OS system-versions.md)."""
+
+
+def release_of(system_version: int) -> str:
+    """The Device OS release of a system module number: 6200 is 6.2.0 (device-protocol.md §3.2)."""
+    early = _EARLY_RELEASES.get(system_version)
+    if early is not None:
+        return early
+    major, rest = divmod(system_version, 1000)
+    minor, patch = divmod(rest, 100)
+    return f"{major}.{minor}.{patch}"

@@ -1,0 +1,215 @@
+"""The table of devices and the statements on it. Statements are compiled once by SQLAlchemy."""
+
+from typing import Any, Final
+
+import msgspec
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Index,
+    Integer,
+    LargeBinary,
+    Row,
+    String,
+    Table,
+    Text,
+    bindparam,
+    func,
+    insert,
+    select,
+    update,
+)
+
+from cyan.core.db.schema import metadata
+from cyan.devices.model import Device
+
+MAX_SIM_CHARACTERS: Final = 32
+MAX_MODEM_FIRMWARE_CHARACTERS: Final = 64
+"""Room for IMEI (15), ICCID (19 to 21) and a modem's version text; a device may say anything."""
+
+devices_device = Table(
+    "devices_device",
+    metadata,
+    Column("id", String(24), primary_key=True),
+    Column("name", String(64)),
+    Column("notes", Text),
+    Column("owner_id", String(24)),
+    Column("registered_at_ms", BigInteger, nullable=False),
+    Column("claimed_at_ms", BigInteger),
+    Column("updated_at_ms", BigInteger),
+    Column("public_key", LargeBinary),
+    Column("key_fingerprint", String(64), unique=True),
+    Column("key_pinned_at_ms", BigInteger),
+    Column("platform_id", Integer),
+    Column("product_id", Integer),
+    Column("product_version", Integer),
+    Column("system_version", Integer),
+    Column("first_online_at_ms", BigInteger),
+    Column("last_handshake_at_ms", BigInteger),
+    Column("last_ip_address", String(45)),
+    Column("functions", Text),
+    Column("variables", Text),
+    Column("system", Text),
+    Column("imei", String(MAX_SIM_CHARACTERS)),
+    Column("iccid", String(MAX_SIM_CHARACTERS)),
+    Column("modem_firmware", String(MAX_MODEM_FIRMWARE_CHARACTERS)),
+    Column("updates_enabled", Boolean),
+    Column("updates_forced", Boolean),
+    # A name is unique within an account; rows without owner or name do not collide.
+    Index("uq_devices_device_owner_id_name", "owner_id", "name", unique=True),
+)
+
+_c = devices_device.c
+_DEVICE_COLUMNS: Final = tuple(
+    column
+    for column in _c
+    if column.name not in ("public_key", "key_fingerprint", "key_pinned_at_ms")
+)
+_JSON: Final = frozenset({"functions", "variables", "system"})
+
+DEVICE: Final = select(*_DEVICE_COLUMNS).where(_c.id == bindparam("id"))
+DEVICE_OF_OWNER_BY_NAME: Final = select(*_DEVICE_COLUMNS).where(
+    _c.owner_id == bindparam("owner_id"), _c.name == bindparam("name")
+)
+DEVICES_OF_OWNER: Final = select(*_DEVICE_COLUMNS).where(_c.owner_id == bindparam("owner_id"))
+ALL_DEVICES: Final = select(*_DEVICE_COLUMNS).order_by(_c.id)
+OWNERS: Final = select(_c.id, _c.owner_id).where(_c.owner_id.is_not(None))
+OWNER: Final = select(_c.owner_id).where(_c.id == bindparam("id"))
+OWNER_AND_NAME: Final = select(_c.owner_id, _c.name).where(_c.id == bindparam("id"))
+COUNT_OF_OWNER: Final = (
+    select(func.count()).select_from(devices_device).where(_c.owner_id == bindparam("owner_id"))
+)
+NAMES_OF_OWNER: Final = select(_c.name).where(
+    _c.owner_id == bindparam("owner_id"), _c.name.is_not(None)
+)
+DESCRIBED: Final = select(_c.functions, _c.variables).where(_c.id == bindparam("id"))
+KEY: Final = select(_c.public_key, _c.key_fingerprint, _c.key_pinned_at_ms).where(
+    _c.id == bindparam("id")
+)
+HOLDER_OF_KEY: Final = select(_c.id).where(_c.key_fingerprint == bindparam("key_fingerprint"))
+
+ADD: Final = insert(devices_device).values(
+    {
+        name: bindparam(name)
+        for name in (
+            "id",
+            "name",
+            "owner_id",
+            "registered_at_ms",
+            "claimed_at_ms",
+        )
+    }
+)
+PIN_KEY: Final = (
+    update(devices_device)
+    .where(_c.id == bindparam("device_id"), _c.public_key.is_(None))
+    .values(
+        public_key=bindparam("public_key"),
+        key_fingerprint=bindparam("key_fingerprint"),
+        key_pinned_at_ms=bindparam("key_pinned_at_ms"),
+    )
+)
+FORGET_KEY: Final = (
+    update(devices_device)
+    .where(_c.id == bindparam("device_id"))
+    .values(public_key=None, key_fingerprint=None, key_pinned_at_ms=None)
+)
+CLAIM: Final = (
+    update(devices_device)
+    .where(_c.id == bindparam("device_id"), _c.owner_id.is_(None))
+    .values(
+        owner_id=bindparam("owner_id"),
+        name=bindparam("name"),
+        claimed_at_ms=bindparam("at_ms"),
+        updated_at_ms=bindparam("at_ms"),
+    )
+)
+RELEASE: Final = (
+    update(devices_device)
+    .where(_c.id == bindparam("device_id"), _c.owner_id == bindparam("owner_id"))
+    .values(
+        owner_id=None,
+        name=None,
+        notes=None,
+        claimed_at_ms=None,
+        updated_at_ms=bindparam("at_ms"),
+    )
+)
+RENAME: Final = (
+    update(devices_device)
+    .where(_c.id == bindparam("device_id"), _c.owner_id == bindparam("owner_id"))
+    .values(name=bindparam("name"), updated_at_ms=bindparam("at_ms"))
+)
+SET_NOTES: Final = (
+    update(devices_device)
+    .where(_c.id == bindparam("device_id"), _c.owner_id == bindparam("owner_id"))
+    .values(notes=bindparam("notes"), updated_at_ms=bindparam("at_ms"))
+)
+HELLO: Final = (
+    update(devices_device)
+    .where(_c.id == bindparam("device_id"))
+    .values(
+        platform_id=bindparam("platform_id"),
+        product_id=bindparam("product_id"),
+        product_version=bindparam("product_version"),
+        system_version=bindparam("system_version"),
+        # Written once and never again (platform-semantics.md §2.4).
+        first_online_at_ms=func.coalesce(_c.first_online_at_ms, bindparam("at_ms")),
+        last_handshake_at_ms=bindparam("at_ms"),
+        last_ip_address=bindparam("ip_address"),
+    )
+)
+APPLICATION: Final = (
+    update(devices_device)
+    .where(_c.id == bindparam("device_id"))
+    .values(functions=bindparam("functions"), variables=bindparam("variables"))
+)
+SYSTEM: Final = (
+    update(devices_device)
+    .where(_c.id == bindparam("device_id"))
+    .values(
+        system=bindparam("system"),
+        imei=bindparam("imei"),
+        iccid=bindparam("iccid"),
+        modem_firmware=bindparam("modem_firmware"),
+    )
+)
+UPDATES: Final = (
+    update(devices_device)
+    .where(_c.id == bindparam("device_id"))
+    .values(
+        updates_enabled=func.coalesce(bindparam("enabled", type_=Boolean), _c.updates_enabled),
+        updates_forced=func.coalesce(bindparam("forced", type_=Boolean), _c.updates_forced),
+    )
+)
+
+_functions_decoder = msgspec.json.Decoder(tuple[str, ...])
+_variables_decoder = msgspec.json.Decoder(dict[str, int])
+_system_decoder = msgspec.json.Decoder(dict[str, object])
+
+
+def read_functions(text: str | None) -> tuple[str, ...]:
+    return _functions_decoder.decode(text) if text else ()
+
+
+def read_variables(text: str | None) -> dict[str, int]:
+    return _variables_decoder.decode(text) if text else {}
+
+
+def read_system(text: str | None) -> dict[str, object]:
+    return _system_decoder.decode(text) if text else {}
+
+
+def to_device(row: Row[*tuple[Any, ...]]) -> Device:
+    """A row of one of the statements above that select whole devices."""
+    values = row._mapping
+    plain: dict[str, Any] = {
+        column.name: values[column.name] for column in _DEVICE_COLUMNS if column.name not in _JSON
+    }
+    return Device(
+        functions=read_functions(values["functions"]),
+        variables=read_variables(values["variables"]),
+        system=read_system(values["system"]),
+        **plain,
+    )

@@ -1,0 +1,1 @@
+"""Plans: what an account may do and how much, asked in one place."""
