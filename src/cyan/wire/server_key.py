@@ -14,6 +14,7 @@ import re
 from ipaddress import IPv4Address
 
 import msgspec
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 
@@ -27,13 +28,14 @@ MAX_FILE_BYTES = 768
 MAX_NAME_BYTES = 63
 
 _TYPE_IPV4, _TYPE_NAME = 0, 1
+_IPV4_BYTES = 4
 _VALUE_BYTES = 64
 _VALUE_OFFSET, _PORT_OFFSET = 2, 66
 _FILL = b"\xff"
 _DEFAULT_PORTS = (0, 0xFFFF)
 """The device takes its transport's default port for these."""
 _UNUSABLE_ADDRESSES = (IPv4Address("0.0.0.0"), IPv4Address("255.255.255.255"))  # noqa: S104
-_NAME = re.compile(rb"[!-9;-~]{1,63}")
+_NAME = re.compile(r"[!-9;-~]{1,63}")
 """Printable and without a colon: `$id` is a place for the device id, a colon means IPv6."""
 _RSA_BITS, _RSA_EXPONENT = 2048, 65537
 """A device takes the modulus at a fixed place and assumes the exponent (§1.3.1)."""
@@ -80,7 +82,7 @@ def _field_size(public_key: bytes) -> int:
     """Where the address begins behind this key."""
     try:
         key = load_der_public_key(public_key)
-    except Exception as error:  # the parser has errors of several unrelated classes
+    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
         raise MalformedError("not a public key") from error
     if (
         isinstance(key, ec.EllipticCurvePublicKey)
@@ -114,10 +116,9 @@ def _encode_host(host: str) -> tuple[int, bytes]:
     try:
         address = IPv4Address(host)
     except ValueError:
-        value = host.encode()
-        if not _NAME.fullmatch(value):
+        if not _NAME.fullmatch(host):
             raise MisuseError("a host is an IPv4 address or a name of 1 to 63 characters") from None
-        return _TYPE_NAME, value
+        return _TYPE_NAME, host.encode()
     if address in _UNUSABLE_ADDRESSES:
         raise MisuseError("a device ignores this address")
     return _TYPE_IPV4, address.packed
@@ -126,12 +127,12 @@ def _encode_host(host: str) -> tuple[int, bytes]:
 def _decode_host(address: bytes) -> str | None:
     address_type, length = address[0], address[1]
     if address_type == _TYPE_NAME:
-        name = address[_VALUE_OFFSET : _VALUE_OFFSET + length]
+        name = address[_VALUE_OFFSET : _VALUE_OFFSET + length].decode("latin-1")
         if length > MAX_NAME_BYTES or not _NAME.fullmatch(name):
             raise MalformedError("not a host name")
-        return name.decode()
+        return name
     if address_type == _TYPE_IPV4:
-        if length != IPv4Address.max_prefixlen // 8:
+        if length != _IPV4_BYTES:
             raise MalformedError("not an IPv4 address")
         value = IPv4Address(address[_VALUE_OFFSET : _VALUE_OFFSET + length])
         if value in _UNUSABLE_ADDRESSES:

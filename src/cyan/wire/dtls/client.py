@@ -73,12 +73,19 @@ class ClientHandshake:
         server_public_key: ec.EllipticCurvePublicKey,
         entropy: bytes,
         offer_connection_id: bool = True,
+        offer_extended_master_secret: bool = False,
         max_datagram_bytes: int = MAX_DATAGRAM_BYTES,
     ) -> None:
-        """`entropy` is 64 fresh random bytes."""
+        """`entropy` is 64 fresh random bytes.
+
+        The two offers are for tests of a server: Device OS before 3.1 offers no connection id, and
+        only other stacks offer the extended master secret (RFC 7627).
+        """
         self._device_key = device_key
         self._server_public_key = server_public_key
         self._offer_connection_id = offer_connection_id
+        self._offer_extended_master_secret = offer_extended_master_secret
+        self._extended_master_secret = False
         self._max_datagram_bytes = max_datagram_bytes
         self._random = entropy[: bodies.RANDOM_BYTES]
         self._ephemeral = bodies.ephemeral_key(entropy)
@@ -193,6 +200,7 @@ class ClientHandshake:
         if len(self._connection_id) > CONNECTION_ID_BYTES:
             raise _FailedError("connection id too long", alerts.ILLEGAL_PARAMETER)
         self._server_random = hello.random
+        self._extended_master_secret = bodies.EXTENDED_MASTER_SECRET in hello.extensions
         self._raw_public_key_chosen = hello.extensions.get(bodies.CLIENT_CERTIFICATE_TYPE) == bytes(
             (bodies.RAW_PUBLIC_KEY,)
         )
@@ -222,7 +230,10 @@ class ClientHandshake:
         )
         premaster = bodies.shared_secret(self._ephemeral, self._server_ephemeral)
         randoms = (self._random, self._server_random)
-        self._master = key_schedule.master_secret(premaster, *randoms)
+        if self._extended_master_secret:
+            self._master = key_schedule.extended_master_secret(premaster, self._transcript.digest())
+        else:
+            self._master = key_schedule.master_secret(premaster, *randoms)
         if self._certificate_requested and self._raw_public_key_chosen:
             self._say(
                 CERTIFICATE_VERIFY,
@@ -261,7 +272,10 @@ class ClientHandshake:
         self._say(
             CLIENT_HELLO,
             encode_client_hello(
-                self._random, cookie, offer_connection_id=self._offer_connection_id
+                self._random,
+                cookie,
+                offer_connection_id=self._offer_connection_id,
+                offer_extended_master_secret=self._offer_extended_master_secret,
             ),
         )
 

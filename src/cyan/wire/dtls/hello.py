@@ -114,8 +114,17 @@ def read_client_hello(datagram: bytes) -> ClientHello:
     )
 
 
-def encode_client_hello(random: bytes, cookie: bytes, *, offer_connection_id: bool) -> bytes:
-    """The body that Device OS sends (device-protocol.md §1.4.1), before 3.1 without the id."""
+def encode_client_hello(
+    random: bytes,
+    cookie: bytes,
+    *,
+    offer_connection_id: bool = True,
+    offer_extended_master_secret: bool = False,
+) -> bytes:
+    """The body that Device OS sends (device-protocol.md §1.4.1), before 3.1 without the id.
+
+    The extended master secret is what other stacks offer.
+    """
     extensions = b"".join(
         (
             bodies.encode_extension(
@@ -128,6 +137,9 @@ def encode_client_hello(random: bytes, cookie: bytes, *, offer_connection_id: bo
             else b"",
             bodies.encode_extension(bodies.CLIENT_CERTIFICATE_TYPE, vector(1, b"\x02")),
             bodies.encode_extension(bodies.SERVER_CERTIFICATE_TYPE, vector(1, b"\x02")),
+            bodies.encode_extension(bodies.EXTENDED_MASTER_SECRET, b"")
+            if offer_extended_master_secret
+            else b"",
         )
     )
     return b"".join(

@@ -154,6 +154,7 @@ class ServerRecords(_Records):
         if (
             length < 1
             or not record.startswith(_CID_STARTS)
+            or record[11:19] != self.connection_id
             or record[19] << 8 | record[20] != length + _SEALED_BYTES
         ):
             return None

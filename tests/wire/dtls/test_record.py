@@ -1,0 +1,299 @@
+"""Records on their own: literal vectors, replay, moving, restored sessions, bounds, garbage."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cyan.wire.dtls.record import (
+    ALERT,
+    APPLICATION_DATA,
+    CID,
+    HANDSHAKE,
+    MAX_CONTENT_BYTES,
+    MAX_RECORDS_PER_DATAGRAM,
+    MAX_SEQUENCE,
+    MOVED_CID,
+    DeviceRecords,
+    Keys,
+    ServerRecords,
+    connection_id_of,
+    plaintext_record,
+    split_records,
+)
+from cyan.wire.errors import MalformedError, MisuseError
+
+ID = bytes.fromhex("a1a2a3a4a5a6a7a8")
+VECTOR_KEYS = Keys(bytes(range(16)), bytes(range(16)), b"\x10\x11\x12\x13", b"\x10\x11\x12\x13")
+"""device-protocol.md §1.4.3, as are the two records; they come from another implementation."""
+DEVICE_RECORD = bytes.fromhex(
+    "19fefd0001000000000002a1a2a3a4a5a6a7a80020"
+    "00010000000000021558ecb58e5ebf6e9d36857a40415e66e19f2c72234d8268"
+)
+SERVER_RECORD = bytes.fromhex("17fefd000100000000000100140001000000000001efd518e86a8c9da12b6e72d2")
+EMPTY_CON = bytes.fromhex("40000002")
+EMPTY_ACK = bytes.fromhex("60000002")
+KEYS = Keys(b"c" * 16, b"s" * 16, b"cciv", b"ssiv")
+
+
+def pair() -> tuple[ServerRecords, DeviceRecords]:
+    return ServerRecords(KEYS, ID), DeviceRecords(KEYS, ID)
+
+
+def test_the_devices_vector_opens_and_is_sealed_to_the_byte() -> None:
+    assert ServerRecords(VECTOR_KEYS, ID).open(DEVICE_RECORD) == (APPLICATION_DATA, EMPTY_CON)
+    assert DeviceRecords(VECTOR_KEYS, ID, send_sequence=2).seal_data(EMPTY_CON) == DEVICE_RECORD
+
+
+def test_the_servers_vector_opens_and_is_sealed_to_the_byte() -> None:
+    assert DeviceRecords(VECTOR_KEYS, ID).open(SERVER_RECORD) == (APPLICATION_DATA, EMPTY_ACK)
+    assert ServerRecords(VECTOR_KEYS, ID, send_sequence=1).seal_data(EMPTY_ACK) == SERVER_RECORD
+
+
+@given(content=st.binary(max_size=64), content_type=st.sampled_from([ALERT, HANDSHAKE]))
+def test_any_content_arrives_with_its_type_in_both_directions(
+    content: bytes, content_type: int
+) -> None:
+    server, device = pair()
+    assert server.open(device.seal(content_type, content)) == (content_type, content)
+    assert device.open(server.seal(content_type, content)) == (content_type, content)
+    assert server.open(device.seal_data(content)) == (APPLICATION_DATA, content)
+    assert device.open(server.seal_data(content)) == (APPLICATION_DATA, content)
+
+
+def test_a_moving_device_marks_its_records_until_it_has_opened_one() -> None:
+    server = ServerRecords(KEYS, ID)
+    device = DeviceRecords(KEYS, ID, send_sequence=9, moving=True)
+    first, second = device.seal_data(b"one"), device.seal_data(b"two")
+    assert [first[0], second[0]] == [MOVED_CID, MOVED_CID]
+    assert connection_id_of(first) == ID
+    assert server.open(first) == (APPLICATION_DATA, b"one")
+    assert server.open(second) == (APPLICATION_DATA, b"two")
+    assert device.open(server.seal_data(b"answer")) == (APPLICATION_DATA, b"answer")
+    assert device.seal_data(b"three")[0] == CID
+
+
+def test_a_replayed_record_is_refused_whatever_its_outer_type() -> None:
+    server, device = pair()
+    record = device.seal_data(b"once")
+    assert server.open(record) is not None
+    assert server.open(record) is None
+    assert server.open(b"\xfd" + record[1:]) is None
+
+
+def test_records_out_of_order_are_taken_inside_the_window_and_refused_behind_it() -> None:
+    server, device = pair()
+    records = [device.seal_data(bytes([n])) for n in range(66)]
+    assert server.open(records[65]) is not None
+    assert server.open(records[2]) == (APPLICATION_DATA, b"\x02")
+    assert server.open(records[2]) is None
+    assert server.open(records[1]) is None
+    assert server.open(records[64]) == (APPLICATION_DATA, b"\x40")
+    assert (server.highest_received, server.replay_window) == (65, 1 << 63 | 0b11)
+
+
+def test_a_jump_past_the_window_forgets_what_was_before() -> None:
+    server, device = pair()
+    old = device.seal_data(b"old")
+    device.send_sequence = 64
+    assert server.open(device.seal_data(b"new")) is not None
+    assert (server.highest_received, server.replay_window) == (64, 1)
+    assert server.open(old) is None
+
+
+def test_a_forged_record_changes_nothing() -> None:
+    server, device = pair()
+    device.send_sequence = 500
+    record = device.seal_data(b"payload")
+    for index in range(len(record)):
+        forged = bytearray(record)
+        forged[index] ^= 1
+        assert server.open(bytes(forged)) is None
+    assert (server.highest_received, server.replay_window) == (-1, 0)
+    assert server.open(record) == (APPLICATION_DATA, b"payload")
+
+
+def test_a_forged_server_record_changes_nothing() -> None:
+    server, device = pair()
+    device.moving = True
+    record = server.seal_data(b"payload")
+    for index in range(len(record)):
+        forged = bytearray(record)
+        forged[index] ^= 1
+        assert device.open(bytes(forged)) is None
+    assert device.moving
+    assert device.open(record) == (APPLICATION_DATA, b"payload")
+
+
+def test_a_record_of_another_session_is_refused() -> None:
+    _, device = pair()
+    record = device.seal_data(b"mine")
+    assert ServerRecords(KEYS, b"8 others").open(record) is None
+    other = Keys(b"C" * 16, KEYS.server_write_key, KEYS.client_write_iv, KEYS.server_write_iv)
+    assert ServerRecords(other, ID).open(record) is None
+
+
+def test_an_authentic_record_without_a_type_is_refused() -> None:
+    server, device = pair()
+    assert server.open(device.seal(0, b"")) is None
+
+
+def test_a_restored_session_goes_on_where_it_was() -> None:
+    server, device = pair()
+    seen = [device.seal_data(bytes([n])) for n in range(3)]
+    assert server.open(seen[0]) is not None
+    assert server.open(seen[2]) is not None
+    restored = ServerRecords(
+        server.keys,
+        server.connection_id,
+        send_sequence=1 << 32,
+        highest_received=server.highest_received,
+        replay_window=server.replay_window,
+    )
+    assert restored.open(seen[0]) is None
+    assert restored.open(seen[2]) is None
+    assert restored.open(seen[1]) == (APPLICATION_DATA, b"\x01")
+    restored_device = DeviceRecords(
+        device.keys,
+        device.connection_id,
+        send_sequence=device.send_sequence,
+        highest_received=device.highest_received,
+        replay_window=device.replay_window,
+        moving=True,
+    )
+    assert restored.open(restored_device.seal_data(b"back")) == (APPLICATION_DATA, b"back")
+
+
+def test_a_holder_with_a_lower_adoption_is_refused_by_the_device() -> None:
+    device = DeviceRecords(KEYS, ID)
+    late = ServerRecords(KEYS, ID, send_sequence=70)
+    new = ServerRecords(KEYS, ID, send_sequence=1 << 32)
+    assert device.open(late.seal_data(b"before")) is not None
+    assert device.open(new.seal_data(b"after")) == (APPLICATION_DATA, b"after")
+    assert device.open(late.seal_data(b"too late")) is None
+    last = ServerRecords(KEYS, ID, send_sequence=0xFFFF_FFFF_FFF0)
+    assert device.open(last.seal_data(b"highest")) == (APPLICATION_DATA, b"highest")
+
+
+def test_released_ciphers_come_back_when_needed() -> None:
+    server, device = pair()
+    assert server.open(device.seal_data(b"one")) is not None
+    first = server.seal_data(b"one")
+    server.release_ciphers()
+    assert server.open(device.seal_data(b"two")) == (APPLICATION_DATA, b"two")
+    assert device.open(first) == (APPLICATION_DATA, b"one")
+    assert device.open(server.seal_data(b"two")) == (APPLICATION_DATA, b"two")
+
+
+def test_no_sequence_number_is_used_twice_even_at_the_end() -> None:
+    for records in (
+        ServerRecords(KEYS, ID, send_sequence=MAX_SEQUENCE),
+        DeviceRecords(KEYS, ID, send_sequence=MAX_SEQUENCE),
+    ):
+        assert records.seal_data(b"last")[3:11] == b"\0\x01" + b"\xff" * 6
+        for _ in range(2):
+            with pytest.raises(MisuseError):
+                records.seal_data(b"one more")
+            with pytest.raises(MisuseError):
+                records.seal(ALERT, b"\x01\x00")
+
+
+def test_content_longer_than_a_record_is_our_mistake() -> None:
+    server, device = pair()
+    content = bytes(MAX_CONTENT_BYTES)
+    assert device.open(server.seal_data(content)) == (APPLICATION_DATA, content)
+    for records in (server, device):
+        before = records.send_sequence
+        with pytest.raises(MisuseError):
+            records.seal_data(content + b"x")
+        with pytest.raises(MisuseError):
+            records.seal(HANDSHAKE, content + b"x")
+        assert records.send_sequence == before
+
+
+@pytest.mark.parametrize(
+    ("connection_id", "counters"),
+    [
+        (b"seven..", {}),
+        (ID, {"send_sequence": MAX_SEQUENCE + 2}),
+        (ID, {"send_sequence": -1}),
+        (ID, {"highest_received": -2}),
+        (ID, {"highest_received": MAX_SEQUENCE + 1}),
+        (ID, {"replay_window": 1 << 64}),
+    ],
+)
+def test_values_that_no_session_has_are_our_mistake(
+    connection_id: bytes, counters: dict[str, int]
+) -> None:
+    with pytest.raises(MisuseError):
+        ServerRecords(KEYS, connection_id, **counters)
+
+
+def test_keys_of_another_length_are_our_mistake() -> None:
+    with pytest.raises(MisuseError):
+        Keys(b"c" * 16, b"s" * 15, b"cciv", b"ssiv")
+
+
+def test_a_datagram_is_split_into_its_records() -> None:
+    server, device = pair()
+    parts = [
+        plaintext_record(HANDSHAKE, 3, b"hello"),
+        plaintext_record(ALERT, 4, b""),
+        device.seal_data(b"data"),
+        server.seal_data(b"answer"),
+    ]
+    assert split_records(b"".join(parts)) == parts
+
+
+@pytest.mark.parametrize(
+    "datagram",
+    [
+        b"",
+        b"\x16",
+        b"\x18\xfe\xfd" + bytes(10),
+        b"\xfe\xfe\xfd" + bytes(10),
+        b"\x16\x03\x03" + bytes(10),
+        b"\x16\xfe\xfd" + bytes(8) + b"\x00\x01",
+        b"\x16\xfe\xfd" + bytes(10) + b"x",
+        b"\x19\xfe\xfd" + bytes(17),
+        DEVICE_RECORD + b"\x00",
+        DEVICE_RECORD[:-1],
+    ],
+)
+def test_a_datagram_that_is_no_row_of_records_is_malformed(datagram: bytes) -> None:
+    with pytest.raises(MalformedError):
+        split_records(datagram)
+
+
+def test_the_number_of_records_in_a_datagram_is_bounded() -> None:
+    record = plaintext_record(HANDSHAKE, 0, b"")
+    most = split_records(record * MAX_RECORDS_PER_DATAGRAM)
+    assert len(most) == MAX_RECORDS_PER_DATAGRAM
+    with pytest.raises(MalformedError):
+        split_records(record * (MAX_RECORDS_PER_DATAGRAM + 1))
+
+
+near_records = st.one_of(
+    st.binary(max_size=80),
+    st.binary(max_size=60).map(lambda tail: DEVICE_RECORD[:21] + tail),
+    st.binary(max_size=60).map(lambda tail: SERVER_RECORD[:13] + tail),
+    st.tuples(st.integers(0, 52), st.binary(max_size=4)).map(
+        lambda cut: DEVICE_RECORD[: cut[0]] + cut[1] + DEVICE_RECORD[cut[0] + len(cut[1]) :]
+    ),
+)
+
+
+@given(near_records)
+def test_any_bytes_open_to_nothing_or_to_what_was_sealed(data: bytes) -> None:
+    assert ServerRecords(VECTOR_KEYS, ID).open(data) in (None, (APPLICATION_DATA, EMPTY_CON))
+    assert DeviceRecords(VECTOR_KEYS, ID).open(data) in (None, (APPLICATION_DATA, EMPTY_ACK))
+
+
+@given(near_records, st.integers(0, 8))
+def test_any_bytes_split_into_what_they_consist_of_or_are_malformed(
+    data: bytes, id_length: int
+) -> None:
+    try:
+        records = split_records(data, id_length)
+    except MalformedError:
+        return
+    assert b"".join(records) == data
