@@ -1,0 +1,1 @@
+"""People, passwords, tokens and the OAuth clients they log in with."""
