@@ -1,0 +1,68 @@
+"""What the simulator prints: JSON lines for programs, or a few words for people."""
+
+import sys
+from typing import TextIO
+
+import msgspec
+
+from cyan.sim.facts import EventReceived, Fact, State, StateChanged
+from cyan.sim.identity import Identity
+from cyan.sim.statistics import Statistics
+
+
+class Reporter:
+    """Prints to one stream.
+
+    JSON lines: `{"device", "state", "reason"}` for each change of a device's state,
+    `{"device", "received", "data"}` for each event that its application got,
+    `{"ready": true, "seed", "devices": [{"id", "name", "transport", "public_key"}]}` once all are
+    online, `{"statistics": {…}}` at the end. The words for people leave out single devices.
+    """
+
+    def __init__(self, *, is_json: bool, stream: TextIO | None = None) -> None:
+        self._is_json = is_json
+        self._stream = sys.stdout if stream is None else stream
+
+    def on_fact(self, device_id: str, fact: Fact) -> None:
+        """Prints a fact that people script on."""
+        if not self._is_json:
+            return
+        match fact:
+            case StateChanged():
+                line: dict[str, object] = {"device": device_id, "state": fact.state.value}
+                if fact.state is State.OFFLINE and fact.reason is not None:
+                    line["reason"] = fact.reason.value
+                self._print_json(line)
+            case EventReceived():
+                data = fact.data.decode(errors="replace")
+                self._print_json({"device": device_id, "received": fact.name, "data": data})
+            case _:
+                pass
+
+    def ready(self, seed: str, identities: list[Identity]) -> None:
+        """All devices are online."""
+        if self._is_json:
+            devices = [identity.describe() for identity in identities]
+            self._print_json({"ready": True, "seed": seed, "devices": devices})
+        else:
+            self._print(f"{len(identities)} devices online (seed {seed})")
+
+    def keys(self, seed: str, identities: list[Identity]) -> None:
+        """The devices and their keys, without connecting: one JSON line whatever was asked for."""
+        devices = [identity.describe() for identity in identities]
+        self._print_json({"seed": seed, "devices": devices})
+
+    def ended(self, statistics: Statistics) -> None:
+        """The last line."""
+        counts = msgspec.to_builtins(statistics)
+        if self._is_json:
+            self._print_json({"statistics": counts})
+        else:
+            self._print(", ".join(f"{name.replace('_', ' ')} {n}" for name, n in counts.items()))
+
+    def _print_json(self, line: dict[str, object]) -> None:
+        self._print(msgspec.json.encode(line).decode())
+
+    def _print(self, line: str) -> None:
+        # Flushed by the line: programs wait for it.
+        print(line, file=self._stream, flush=True)

@@ -1,0 +1,151 @@
+"""The program: `python -m cyan.sim`, or `main` with options that are already read."""
+
+import asyncio
+import contextlib
+import os
+import resource
+import signal
+import socket
+import sys
+
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import load_der_public_key
+
+from cyan.sim.application import Workload
+from cyan.sim.fleet import Fleet
+from cyan.sim.identity import make_identities
+from cyan.sim.journal import Journal
+from cyan.sim.options import Options, OptionsError
+from cyan.sim.platforms import PLATFORMS
+from cyan.sim.reporter import Reporter
+from cyan.sim.statefolder import StateFolder, StateInUseError, read_seed
+from cyan.wire.errors import MalformedError
+from cyan.wire.server_key import decode_server_key
+
+SPARE_FILES = 64
+"""Open files beside the sockets."""
+
+SPARE_INPUT_BYTES = 4096
+"""What stands on standard input means nothing; only its end does."""
+
+
+def main(options: Options) -> int:
+    """Runs the simulator until its duration has passed or a signal stops it.
+
+    Returns the exit status: 0, or 2 with a line on standard error when it cannot begin.
+    """
+    try:
+        options.check()
+        seed = read_seed(options.state, options.seed)
+        identities = make_identities(seed, options.count)
+        reporter = Reporter(is_json=options.json)
+        if options.print_keys:
+            reporter.keys(seed, identities)
+            return 0
+        server_public_key = read_server_key(options)
+        raise_file_limit(options.count)
+        address = (resolve(options.server), options.port)
+    except (OptionsError, OSError) as error:
+        print(f"cyan sim: {error}", file=sys.stderr)
+        return 2
+
+    async def run() -> None:
+        with contextlib.ExitStack() as stack:
+            folder = None
+            if options.state is not None:
+                folder = stack.enter_context(contextlib.closing(StateFolder(options.state)))
+            journal = None
+            if options.journal is not None:
+                journal = stack.enter_context(contextlib.closing(Journal(options.journal)))
+            fleet = Fleet(
+                identities,
+                address,
+                server_public_key,
+                PLATFORMS[options.platform],
+                Workload(options.event_interval_s, options.event_size, options.subscribe),
+                reporter,
+                seed=seed,
+                journal=journal,
+                folder=folder,
+            )
+            fleet.start(options.connect_rate)
+            stopped = stop_signal(options)
+            ready = asyncio.ensure_future(fleet.ready.wait())
+            ready.add_done_callback(
+                lambda done: None if done.cancelled() else reporter.ready(seed, identities)
+            )
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(stopped.wait(), options.duration_s)
+            ready.cancel()
+            await fleet.stop()
+            reporter.ended(fleet.statistics)
+
+    try:
+        with asyncio.Runner(loop_factory=loop_factory()) as runner:
+            runner.run(run())
+    except StateInUseError as error:
+        print(f"cyan sim: {error}", file=sys.stderr)
+        return 2
+    except BrokenPipeError:
+        # Whoever read our output is gone, and we with it.
+        return 1
+    return 0
+
+
+def read_server_key(options: Options) -> ec.EllipticCurvePublicKey:
+    """The server's public key from a padded key file or a bare SubjectPublicKeyInfo."""
+    if options.server_key is None:
+        raise OptionsError("--server-key is needed: the file with the server's public key")
+    content = options.server_key.read_bytes()
+    try:
+        key = load_der_public_key(decode_server_key(content).public_key)
+    except (MalformedError, ValueError):
+        try:
+            key = load_der_public_key(content)
+        except ValueError:
+            raise OptionsError(f"{options.server_key} holds no public key") from None
+    if not isinstance(key, ec.EllipticCurvePublicKey):
+        raise OptionsError(f"{options.server_key} holds no P-256 key")
+    return key
+
+
+def resolve(host: str) -> str:
+    """A numeric address of the host."""
+    found = socket.getaddrinfo(host, None, type=socket.SOCK_DGRAM)
+    return str(found[0][4][0])
+
+
+def raise_file_limit(count: int) -> None:
+    """Makes room for a socket for each device."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    needed = count + SPARE_FILES
+    if hard != resource.RLIM_INFINITY and needed > hard:
+        raise OptionsError(f"--count {count} needs {needed} open files, the limit is {hard}")
+    if soft < needed:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))
+
+
+def stop_signal(options: Options) -> asyncio.Event:
+    """Set by SIGTERM, SIGINT and, if so asked, the end of standard input."""
+    loop = asyncio.get_running_loop()
+    stopped = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopped.set)
+    if options.stop_with_stdin:
+
+        def on_readable() -> None:
+            if not os.read(sys.stdin.fileno(), SPARE_INPUT_BYTES):
+                loop.remove_reader(sys.stdin)
+                stopped.set()
+
+        loop.add_reader(sys.stdin, on_readable)
+    return stopped
+
+
+def loop_factory() -> type[asyncio.AbstractEventLoop] | None:
+    """uvloop's where it is installed."""
+    try:
+        import uvloop
+    except ImportError:
+        return None
+    return uvloop.Loop

@@ -1,0 +1,116 @@
+"""Keeps a fleet's seed and sessions in a folder, so that the same devices come back.
+
+`seed` is a line of text; `<device id>.json` is a `StoredDevice`. A session is written down ahead of
+its use, a block of sequence numbers at a time, as if all of the block had been used: a killed
+simulator skips numbers and never uses one twice. A graceful end writes the exact ones.
+"""
+
+import fcntl
+import os
+import secrets
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from cyan.sim.device import Device
+from cyan.sim.session import StoredDevice, Synced
+from cyan.wire.dtls.record import DeviceRecords
+
+BLOCK: Final = 1024
+"""Sequence numbers (and so messages) that one write covers."""
+
+_SEED_FILE: Final = "seed"
+_LOCK_FILE: Final = "lock"
+_SEED_BYTES: Final = 8
+
+
+class StateInUseError(Exception):
+    """Another simulator uses this state folder; two would share sessions."""
+
+
+class _Written(msgspec.Struct):
+    records: DeviceRecords | None = None
+    synced: Synced | None = None
+    limit: int = 0
+
+
+class StateFolder:
+    """An open state folder. Raises StateInUseError when another process has it open."""
+
+    def __init__(self, path: Path) -> None:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._path = path
+        self._written: dict[str, _Written] = {}
+        self._lock = os.open(path / _LOCK_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(self._lock)
+            raise StateInUseError(f"another simulator uses {path}") from None
+
+    def close(self) -> None:
+        """Lets others use the folder."""
+        os.close(self._lock)
+
+    def load(self, device_id: str) -> StoredDevice | None:
+        """What was written down; None when nothing was, or nothing that can be read."""
+        try:
+            text = self._file(device_id).read_bytes()
+            return msgspec.json.decode(text, type=StoredDevice)
+        except (FileNotFoundError, msgspec.DecodeError):
+            # A session is only a short cut: without it the device makes a handshake.
+            return None
+
+    def keep(self, device: Device) -> None:
+        """Writes the device down if it has come to where the last write does not reach."""
+        written = self._written.setdefault(device.identity.device_id, _Written())
+        session = device.session
+        if session is None:
+            if written.records is not None:
+                self._write(device, written, ahead=BLOCK)
+        elif (
+            session.records is not written.records
+            or session.synced is not written.synced
+            or session.records.send_sequence >= written.limit
+        ):
+            self._write(device, written, ahead=2 * BLOCK)
+
+    def keep_exactly(self, device: Device) -> None:
+        """Writes the device down as it is, when it has come to its end."""
+        self._write(device, _Written(), ahead=0)
+
+    def _write(self, device: Device, written: _Written, ahead: int) -> None:
+        session = device.session
+        if session is None:
+            written.records = written.synced = None
+        else:
+            written.records = session.records
+            written.synced = session.synced
+            # One block before what is written down: what is sent in between is covered too.
+            written.limit = session.records.send_sequence + ahead - BLOCK
+        _replace(self._file(device.identity.device_id), msgspec.json.encode(device.store(ahead)))
+
+    def _file(self, device_id: str) -> Path:
+        return self._path / f"{device_id}.json"
+
+
+def read_seed(folder: Path | None, seed: str | None) -> str:
+    """The seed to use: the given one, else the folder's, else a fresh one; the folder keeps it."""
+    if folder is None:
+        return seed or secrets.token_hex(_SEED_BYTES)
+    file = folder / _SEED_FILE
+    if seed is None and file.exists():
+        return file.read_text(encoding="utf-8").strip()
+    seed = seed or secrets.token_hex(_SEED_BYTES)
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    _replace(file, f"{seed}\n".encode())
+    return seed
+
+
+def _replace(path: Path, content: bytes) -> None:
+    temporary = path.with_name(path.name + ".new")
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with open(descriptor, "wb") as file:
+        file.write(content)
+    temporary.replace(path)

@@ -1,0 +1,67 @@
+"""What a fleet has done, counted."""
+
+import msgspec
+
+from cyan.sim.facts import (
+    Answered,
+    EndReason,
+    EventReceived,
+    EventSent,
+    EventSettled,
+    EventSkipped,
+    Fact,
+    HandshakeDone,
+    State,
+    StateChanged,
+)
+
+
+class Statistics(msgspec.Struct):
+    """Counts since the start. A `reconnect` is a connection that ended and was not told to;
+    `lost_sessions` are those of them that a full handshake has to follow."""
+
+    handshakes_full: int = 0
+    handshakes_resumed: int = 0
+    reconnects: int = 0
+    lost_sessions: int = 0
+    events_sent: int = 0
+    events_acknowledged: int = 0
+    events_failed: int = 0
+    events_skipped: int = 0
+    events_received: int = 0
+    functions_answered: int = 0
+    variables_answered: int = 0
+    describes_answered: int = 0
+    signals_answered: int = 0
+    retransmissions: int = 0
+
+    def count(self, fact: Fact) -> None:
+        """Adds a fact."""
+        match fact:
+            case EventSent():
+                self.events_sent += 1
+            case EventSettled():
+                self.events_acknowledged += fact.acknowledged
+                self.events_failed += not fact.acknowledged
+            case EventReceived():
+                self.events_received += 1
+            case EventSkipped():
+                self.events_skipped += 1
+            case HandshakeDone():
+                self.handshakes_resumed += fact.resumed
+                self.handshakes_full += not fact.resumed
+            case StateChanged():
+                self._count_end(fact)
+            case Answered():
+                self._count_answer(fact.kind)
+
+    def _count_end(self, fact: StateChanged) -> None:
+        if fact.state is State.OFFLINE and fact.reason is not EndReason.STOPPED:
+            self.reconnects += 1
+            self.lost_sessions += fact.reason is not None and not fact.reason.keeps_session
+
+    def _count_answer(self, kind: str) -> None:
+        self.functions_answered += kind == "function"
+        self.variables_answered += kind == "variable"
+        self.describes_answered += kind == "describe"
+        self.signals_answered += kind == "signal"
