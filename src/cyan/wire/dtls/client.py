@@ -46,8 +46,8 @@ SMALL_DATAGRAM_BYTES = 508
 RETRANSMISSIONS_BEFORE_SMALL = 2
 """A device keeps to 508 bytes after its second retransmission (device-protocol.md §1.4.2)."""
 
-_NO_CERTIFICATE = bytes(3)
-"""An empty X.509 list: sent when the server did not choose raw public keys."""
+_NO_CERTIFICATE = b"\x00\x00\x03\x00\x00\x00"
+"""What a device sends when the server did not choose raw public keys (§1.4.2)."""
 
 
 class _FailedError(Exception):
@@ -86,7 +86,7 @@ class ClientHandshake:
         self._offer_connection_id = offer_connection_id
         self._offer_extended_master_secret = offer_extended_master_secret
         self._extended_master_secret = False
-        self._max_datagram_bytes = max_datagram_bytes
+        self.max_datagram_bytes = max_datagram_bytes
         self._random = entropy[: bodies.RANDOM_BYTES]
         self._ephemeral = bodies.ephemeral_key(entropy)
         self._record_sequence = 0
@@ -116,7 +116,7 @@ class ClientHandshake:
             return []
         self._retransmissions += 1
         if self._retransmissions == RETRANSMISSIONS_BEFORE_SMALL:
-            self._max_datagram_bytes = min(self._max_datagram_bytes, SMALL_DATAGRAM_BYTES)
+            self.max_datagram_bytes = min(self.max_datagram_bytes, SMALL_DATAGRAM_BYTES)
         return self._encode_flight()
 
     def feed(self, datagram: bytes) -> list[bytes]:
@@ -286,18 +286,19 @@ class ClientHandshake:
         self._flight.append(message)
 
     def _encode_flight(self) -> list[bytes]:
-        room = self._max_datagram_bytes - HEADER_BYTES
+        # A hello is always whole (it is 148 bytes with a long cookie): servers keep no fragments.
+        limit = MAX_DATAGRAM_BYTES if self._records is None else self.max_datagram_bytes
         records = [
             self._plaintext(HANDSHAKE, fragment)
             for message in self._flight
-            for fragment in encode_fragments(message, room)
+            for fragment in encode_fragments(message, limit - HEADER_BYTES)
         ]
         if self._finished is not None and self._records is not None:
             records.append(self._plaintext(CHANGE_CIPHER_SPEC, b"\x01"))
             records.append(self._records.seal(HANDSHAKE, self._finished.encoded))
         datagrams = [records[0]]
         for record in records[1:]:
-            if len(datagrams[-1]) + len(record) <= self._max_datagram_bytes:
+            if len(datagrams[-1]) + len(record) <= limit:
                 datagrams[-1] += record
             else:
                 datagrams.append(record)

@@ -185,6 +185,15 @@ def decode_hello_verify_request(message: Message) -> bytes:
 
 def refuse_what_we_cannot_serve(hello: ClientHello) -> None:
     """Raises Refused for a hello without something that every session of ours needs."""
+    try:
+        _check(hello)
+    except Refused:
+        raise
+    except MalformedError as error:
+        raise _refused(hello, str(error), alerts.DECODE_ERROR) from error
+
+
+def _check(hello: ClientHello) -> None:
     extensions = hello.extensions
     if hello.version != bodies.DTLS_1_2:
         raise _refused(hello, "no DTLS 1.2", alerts.PROTOCOL_VERSION)

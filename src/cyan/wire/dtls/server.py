@@ -128,7 +128,6 @@ class ServerHandshake:
     """
 
     __slots__ = (
-        "_connection_id",
         "_early",
         "_ephemeral",
         "_expected",
@@ -143,6 +142,7 @@ class ServerHandshake:
         "_records",
         "_send_message_seq",
         "_transcript",
+        "connection_id",
         "established",
         "failed",
         "final_flight_due",
@@ -163,7 +163,7 @@ class ServerHandshake:
         """
         refuse_what_we_cannot_serve(hello)
         self._hello = hello
-        self._connection_id = connection_id
+        self.connection_id = connection_id
         self._random = entropy[: bodies.RANDOM_BYTES]
         self._ephemeral = bodies.ephemeral_key(entropy)
         self._transcript = sha256(hello.message)
@@ -196,6 +196,10 @@ class ServerHandshake:
             )
         ]
         self.flight = self._encode_flight()
+
+    def is_of(self, hello: ClientHello) -> bool:
+        """Whether `hello` is the one that began this handshake, first sent or again."""
+        return hello.message == self._hello.message
 
     def feed(self, datagram: bytes) -> bytes | None:
         """Takes a datagram of the peer; returns one to send now, or None.
@@ -323,7 +327,7 @@ class ServerHandshake:
         else:
             self._master = key_schedule.master_secret(premaster, *randoms)
         keys = key_schedule.derive_keys(self._master, *randoms)
-        self._records = ServerRecords(keys, self._connection_id)
+        self._records = ServerRecords(keys, self.connection_id)
 
     def _on_certificate_verify(self, message: Message) -> None:
         assert self._peer_key is not None
@@ -348,7 +352,7 @@ class ServerHandshake:
         )
         self.established = Established(
             keys=self._records.keys,
-            connection_id=self._connection_id,
+            connection_id=self.connection_id,
             peer_public_key=self._peer_public_key,
             highest_received=self._records.highest_received,
             replay_window=self._records.replay_window,
