@@ -1,0 +1,127 @@
+"""The stream of one reader: what it wants, what waits for it, and where it went on from."""
+
+import asyncio
+from collections.abc import Callable
+
+import msgspec
+
+from cyan.core.ids import DeviceId, UserId
+
+MAX_BACKLOG_BYTES = 4 * 1024 * 1024
+"""What may wait for one reader. Who falls further behind is cut off, and may come back by cursor.
+The largest event is 0.6 MB (100 KB of control characters, escaped)."""
+
+
+class StreamFilter(msgspec.Struct, frozen=True):
+    """What a reader wants: events of an owner, of one device if given, whose name starts so."""
+
+    owner_id: UserId
+    device_id: DeviceId | None = None
+    prefix: str = ""
+
+
+class Replay(msgspec.Struct):
+    """How a reader that fell behind goes on: frames of the log after a position, piece by piece."""
+
+    after: int
+    read_on: Callable[[int], tuple[list[bytes], int]]
+    """Frames after a position and how far that looked."""
+    is_at_end: Callable[[int], bool]
+    """Whether all that was delivered so far has been looked at."""
+
+
+class Stream:
+    """Frames for one reader, joined into one chunk for all that came since the last one.
+
+    While it replays the log, live frames are left out: the log has them, and the change over
+    happens between two deliveries, so that nothing is lost or doubled.
+    """
+
+    __slots__ = (
+        "_backlog_bytes",
+        "_closed",
+        "_frames",
+        "_on_close",
+        "_replay",
+        "_waiter",
+        "filter",
+        "token_id",
+        "was_cut_off",
+        "with_ids",
+    )
+
+    def __init__(
+        self,
+        wanted: StreamFilter,
+        token_id: str,
+        *,
+        with_ids: bool,
+        replay: Replay | None,
+        on_close: Callable[["Stream"], None],
+    ) -> None:
+        self.filter = wanted
+        self.token_id = token_id
+        self.with_ids = with_ids
+        self.was_cut_off = False
+        self._replay = replay
+        self._on_close = on_close
+        self._frames: list[bytes] = []
+        self._backlog_bytes = 0
+        self._closed = False
+        self._waiter: asyncio.Future[None] | None = None
+
+    @property
+    def is_live(self) -> bool:
+        """Whether live frames are for it now."""
+        return self._replay is None and not self._closed
+
+    def push(self, frame: bytes) -> None:
+        """Add a live frame; `wake` says when a batch of them is complete."""
+        self._frames.append(frame)
+        self._backlog_bytes += len(frame)
+        if self._backlog_bytes > MAX_BACKLOG_BYTES:
+            self.was_cut_off = True
+            self.close()
+
+    def wake(self) -> None:
+        """Let the reader have what was pushed."""
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    async def next_chunk(self) -> bytes | None:
+        """Whole frames as soon as there are any; None at the end. Loses nothing when cancelled."""
+        while not self._closed:
+            if self._replay is not None:
+                chunk = self._next_of_replay(self._replay)
+                if chunk:
+                    return chunk
+                # Others get their turn between two looks into a log that has little for us.
+                await asyncio.sleep(0)
+            elif self._frames:
+                chunk = b"".join(self._frames)
+                self._frames = []
+                self._backlog_bytes = 0
+                return chunk
+            else:
+                self._waiter = asyncio.get_running_loop().create_future()
+                try:
+                    await self._waiter
+                finally:
+                    self._waiter = None
+        return None
+
+    def close(self) -> None:
+        """End it and free what waits; any number of times."""
+        if self._closed:
+            return
+        self._closed = True
+        self._frames = []
+        self._replay = None
+        self._on_close(self)
+        self.wake()
+
+    def _next_of_replay(self, replay: Replay) -> bytes:
+        frames, replay.after = replay.read_on(replay.after)
+        if replay.is_at_end(replay.after):
+            self._replay = None
+        return b"".join(frames)
