@@ -5,6 +5,8 @@ with its own row of the session before it acknowledges. A device that is not reg
 is left alone.
 """
 
+from typing import Final
+
 import msgspec
 from sqlalchemy import Connection
 
@@ -12,6 +14,12 @@ from cyan.core.db.engine import Database
 from cyan.core.ids import DeviceId
 from cyan.core.ports import DescribedDevice
 from cyan.devices import store
+
+_BOOTED: Final = frozenset({"s", "u", "m"})
+"""System parts, the user's application, a monolithic firmware."""
+
+_DEPENDENCIES: Final = 4
+"""The bit of a module's checks that stands for its dependencies (§3.3.3)."""
 
 
 def store_hello(
@@ -64,6 +72,7 @@ def store_system(connection: Connection, device_id: DeviceId, system: dict[str, 
         {
             "device_id": device_id,
             "system": msgspec.json.encode(system).decode(),
+            "safe_mode": is_safe_mode(system),
             "imei": _text(system, "imei", store.MAX_SIM_CHARACTERS),
             "iccid": _text(system, "iccid", store.MAX_SIM_CHARACTERS),
             "modem_firmware": _text(system, "cellfw", store.MAX_MODEM_FIRMWARE_CHARACTERS),
@@ -88,6 +97,31 @@ def described(db: Database, device_id: DeviceId) -> DescribedDevice:
     return DescribedDevice(
         functions=store.read_functions(row.functions),
         variables=store.read_variables(row.variables),
+    )
+
+
+def find_system(db: Database, device_id: DeviceId) -> dict[str, object] | None:
+    """Its system describe in the JSON form, None when it sent none."""
+    row = db.row(store.SYSTEM_DESCRIBE, {"id": device_id})
+    return None if row is None or row.system is None else store.read_system(row.system)
+
+
+def is_safe_mode(system: dict[str, object]) -> bool:
+    """Whether a module that the application needs did not fit: its dependencies were checked and
+    are not met, which sends the device into safe mode (§3.3.3, platform-semantics.md §9.8)."""
+    modules = system.get("m")
+    return isinstance(modules, list) and any(_lacks_dependency(module) for module in modules)
+
+
+def _lacks_dependency(module: object) -> bool:
+    if not isinstance(module, dict) or module.get("f") not in _BOOTED:
+        return False
+    checked, passed = module.get("vc"), module.get("vv")
+    return (
+        module.get("l", "m") == "m"
+        and isinstance(checked, int)
+        and isinstance(passed, int)
+        and bool(checked & ~passed & _DEPENDENCIES)
     )
 
 

@@ -51,6 +51,7 @@ devices_device = Table(
     Column("functions", Text),
     Column("variables", Text),
     Column("system", Text),
+    Column("safe_mode", Boolean),
     Column("imei", String(MAX_SIM_CHARACTERS)),
     Column("iccid", String(MAX_SIM_CHARACTERS)),
     Column("modem_firmware", String(MAX_MODEM_FIRMWARE_CHARACTERS)),
@@ -64,10 +65,13 @@ _c = devices_device.c
 _DEVICE_COLUMNS: Final = tuple(
     column
     for column in _c
-    if column.name not in ("public_key", "key_fingerprint", "key_pinned_at_ms")
+    if column.name not in ("public_key", "key_fingerprint", "key_pinned_at_ms", "system")
 )
-_JSON: Final = frozenset({"functions", "variables", "system"})
+_JSON: Final = frozenset({"functions", "variables"})
 
+DEVICE_OF_OWNER: Final = select(*_DEVICE_COLUMNS).where(
+    _c.id == bindparam("id"), _c.owner_id == bindparam("owner_id")
+)
 DEVICE: Final = select(*_DEVICE_COLUMNS).where(_c.id == bindparam("id"))
 DEVICE_OF_OWNER_BY_NAME: Final = select(*_DEVICE_COLUMNS).where(
     _c.owner_id == bindparam("owner_id"), _c.name == bindparam("name")
@@ -84,6 +88,7 @@ NAMES_OF_OWNER: Final = select(_c.name).where(
     _c.owner_id == bindparam("owner_id"), _c.name.is_not(None)
 )
 DESCRIBED: Final = select(_c.functions, _c.variables).where(_c.id == bindparam("id"))
+SYSTEM_DESCRIBE: Final = select(_c.system).where(_c.id == bindparam("id"))
 KEY: Final = select(_c.public_key, _c.key_fingerprint, _c.key_pinned_at_ms).where(
     _c.id == bindparam("id")
 )
@@ -119,7 +124,7 @@ CLAIM: Final = (
     update(devices_device)
     .where(_c.id == bindparam("device_id"), _c.owner_id.is_(None))
     .values(
-        owner_id=bindparam("owner_id"),
+        owner_id=bindparam("new_owner_id"),
         name=bindparam("name"),
         claimed_at_ms=bindparam("at_ms"),
         updated_at_ms=bindparam("at_ms"),
@@ -127,7 +132,7 @@ CLAIM: Final = (
 )
 RELEASE: Final = (
     update(devices_device)
-    .where(_c.id == bindparam("device_id"), _c.owner_id == bindparam("owner_id"))
+    .where(_c.id == bindparam("device_id"), _c.owner_id == bindparam("for_owner_id"))
     .values(
         owner_id=None,
         name=None,
@@ -138,12 +143,12 @@ RELEASE: Final = (
 )
 RENAME: Final = (
     update(devices_device)
-    .where(_c.id == bindparam("device_id"), _c.owner_id == bindparam("owner_id"))
+    .where(_c.id == bindparam("device_id"), _c.owner_id == bindparam("for_owner_id"))
     .values(name=bindparam("name"), updated_at_ms=bindparam("at_ms"))
 )
 SET_NOTES: Final = (
     update(devices_device)
-    .where(_c.id == bindparam("device_id"), _c.owner_id == bindparam("owner_id"))
+    .where(_c.id == bindparam("device_id"), _c.owner_id == bindparam("for_owner_id"))
     .values(notes=bindparam("notes"), updated_at_ms=bindparam("at_ms"))
 )
 HELLO: Final = (
@@ -170,6 +175,7 @@ SYSTEM: Final = (
     .where(_c.id == bindparam("device_id"))
     .values(
         system=bindparam("system"),
+        safe_mode=bindparam("safe_mode"),
         imei=bindparam("imei"),
         iccid=bindparam("iccid"),
         modem_firmware=bindparam("modem_firmware"),
@@ -210,6 +216,5 @@ def to_device(row: Row[*tuple[Any, ...]]) -> Device:
     return Device(
         functions=read_functions(values["functions"]),
         variables=read_variables(values["variables"]),
-        system=read_system(values["system"]),
         **plain,
     )

@@ -1,0 +1,42 @@
+"""The only way to a device on a person's behalf.
+
+A device that does not exist and one that is somebody else's are the same answer, from the same
+query: nobody learns by asking which ids are taken.
+"""
+
+from typing import Any
+
+from sqlalchemy import Row
+
+from cyan.core.db.engine import Database
+from cyan.core.ids import is_device_id
+from cyan.devices import store
+from cyan.devices.model import MAX_NAME_CHARACTERS, Device, UnknownDeviceError
+from cyan.rest.auth import Caller
+
+
+class DeviceAccess:
+    """Devices as a caller may see them: only the owner may, so far."""
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+
+    def get(self, caller: Caller, id_or_name: str) -> Device:
+        """The caller's device of this id (any case) or name. Raises UnknownDeviceError."""
+        row: Row[*tuple[Any, ...]] | None = None
+        if is_device_id(id_or_name):
+            row = self._db.row(
+                store.DEVICE_OF_OWNER, {"owner_id": caller.user_id, "id": id_or_name.lower()}
+            )
+        elif len(id_or_name) <= MAX_NAME_CHARACTERS:
+            row = self._db.row(
+                store.DEVICE_OF_OWNER_BY_NAME, {"owner_id": caller.user_id, "name": id_or_name}
+            )
+        if row is None:
+            raise UnknownDeviceError
+        return store.to_device(row)
+
+    def list_own(self, caller: Caller) -> list[Device]:
+        """All devices of the caller, in no particular order."""
+        rows = self._db.rows(store.DEVICES_OF_OWNER, {"owner_id": caller.user_id})
+        return [store.to_device(row) for row in rows]

@@ -1,0 +1,158 @@
+"""REST: the list of devices, one device, claim, change, release (rest-api-core.md §8)."""
+
+from starlette.datastructures import UploadFile
+from starlette.responses import Response
+
+from cyan.core.errors import InvalidError
+from cyan.devices.access import DeviceAccess
+from cyan.devices.claiming import BelongsToSomeoneElseError, Claiming, NotOnlineError
+from cyan.devices.model import (
+    Device,
+    InvalidDeviceNameError,
+    InvalidNotesError,
+    UnknownDeviceError,
+    check_name,
+    check_notes,
+)
+from cyan.devices.naming import rename
+from cyan.devices.notes import write_notes
+from cyan.devices.resource import DeviceResource, NotBuiltError, StoredChange, StoredKey
+from cyan.plans.model import DeviceLimitError
+from cyan.rest.auth import Caller
+from cyan.rest.call import Call
+from cyan.rest.errors import (
+    bad_request,
+    errors_list,
+    not_implemented,
+    permission_denied,
+)
+from cyan.rest.registry import Route
+from cyan.rest.responses import json_response
+
+_ID_SPELLINGS = ("id", "deviceID", "deviceId", "deviceid", "device_id")
+"""Clients do not agree (rest-api-core.md §24)."""
+
+_TRUE = (True, "true", "1")
+"""Forms carry text (rest-api-core.md §1.1)."""
+
+
+def get_device(access: DeviceAccess, call: Call) -> Device:
+    """The device in the path, if the caller may; else the refusal that clients know."""
+    return get_callers_device(access, call.caller, call.path["device"])
+
+
+def get_callers_device(access: DeviceAccess, caller: Caller, id_or_name: str) -> Device:
+    """Raises ApiError 403, the same for an unknown device and a stranger's."""
+    try:
+        return access.get(caller, id_or_name)
+    except UnknownDeviceError as error:
+        raise permission_denied() from error
+
+
+class _Endpoints:
+    def __init__(self, access: DeviceAccess, claiming: Claiming, resource: DeviceResource) -> None:
+        self._access = access
+        self._claiming = claiming
+        self._resource = resource
+
+    async def list(self, call: Call) -> Response:
+        return json_response(self._resource.render_list(self._access.list_own(call.caller)))
+
+    async def get(self, call: Call) -> Response:
+        device = get_device(self._access, call)
+        return json_response(self._resource.render(device, call.caller.username))
+
+    async def claim(self, call: Call) -> Response:
+        fields = await call.body()
+        id_text = next((fields[name] for name in _ID_SPELLINGS if fields.get(name)), None)
+        if id_text is None:
+            if "product_id" in fields:
+                raise not_implemented("This server does not make device ids for products yet.")
+            raise errors_list(400, ["arg.deviceID is empty"])
+        if not isinstance(id_text, str):
+            raise errors_list(400, ["The id of a device is text of 24 hexadecimal digits."])
+        try:
+            claim = await self._claiming.claim(call.caller, id_text)
+        except (UnknownDeviceError, NotOnlineError) as error:
+            raise errors_list(404, [error.message]) from error
+        except BelongsToSomeoneElseError as error:
+            if fields.get("request_transfer") in _TRUE:
+                raise not_implemented(
+                    "This server cannot pass a transfer request to a device's owner yet. Ask the"
+                    " owner to release the device, then claim it."
+                ) from error
+            raise errors_list(403, [error.message]) from error
+        except DeviceLimitError as error:
+            raise errors_list(403, [error.message]) from error
+        return json_response(
+            {
+                "user_id": call.caller.user_id,
+                "id": claim.device_id,
+                "deviceID": claim.device_id,
+                "connected": claim.online,
+                "claimed": True,
+                "ok": True,
+            }
+        )
+
+    async def change(self, call: Call) -> Response:
+        device = get_device(self._access, call)
+        fields = await call.body()
+        if any(_has_file(value) for value in fields.values()):
+            raise not_implemented("This server cannot send firmware to a device yet.")
+        try:
+            reply = await self._resource.change(call.caller, device, fields)
+        except NotBuiltError as error:
+            raise not_implemented(f"This server cannot change {error.key!r} yet.") from error
+        except InvalidError as error:
+            raise bad_request(error.message) from error
+        except UnknownDeviceError as error:
+            raise permission_denied() from error
+        return json_response(reply)
+
+    async def release(self, call: Call) -> Response:
+        device = get_device(self._access, call)
+        try:
+            await self._claiming.release(call.caller, device)
+        except UnknownDeviceError as error:
+            raise permission_denied() from error
+        return json_response({"ok": True})
+
+
+def _has_file(value: object) -> bool:
+    return isinstance(value, UploadFile) or (
+        isinstance(value, list) and any(isinstance(item, UploadFile) for item in value)
+    )
+
+
+def _prepare_name(value: object) -> StoredChange:
+    if not isinstance(value, str):
+        raise InvalidDeviceNameError("A device name is text.")
+    name = check_name(value)
+    return lambda connection, device, caller, at_ms: rename(
+        connection, device.id, caller.user_id, name, at_ms=at_ms
+    )
+
+
+def _prepare_notes(value: object) -> StoredChange:
+    if not isinstance(value, str | None):
+        raise InvalidNotesError
+    notes = None if value is None else check_notes(value)
+    return lambda connection, device, caller, at_ms: write_notes(
+        connection, device.id, caller.user_id, notes, at_ms=at_ms
+    )
+
+
+def routes(access: DeviceAccess, claiming: Claiming, resource: DeviceResource) -> list[Route]:
+    """The routes of this feature; gives `resource` the keys `name` and `notes`."""
+    resource.add_key(StoredKey("name", _prepare_name))
+    resource.add_key(StoredKey("notes", _prepare_notes))
+    on = _Endpoints(access, claiming, resource)
+    one = "/v1/devices/{device}"
+    return [
+        Route("GET", "/v1/devices", on.list, scope="devices:list", summary="List your devices"),
+        Route("POST", "/v1/devices", on.claim, scope="devices:claim", summary="Claim a device"),
+        Route("GET", one, on.get, scope="devices:get", summary="Look at a device"),
+        Route("PUT", one, on.change, scope="devices:update", summary="Change a device"),
+        Route("DELETE", one, on.release, scope="devices:release", summary="Give a device up"),
+    ]

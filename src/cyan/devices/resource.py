@@ -1,0 +1,262 @@
+"""The device as JSON, and what can be changed in it: the resource that several features share.
+
+A feature that knows something about a device registers a reader, whose struct's fields join the
+JSON; one that changes something registers a key of `PUT /v1/devices/{device}`. Both happen where
+the program is put together, so that this module knows none of them.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+import msgspec
+from sqlalchemy import Connection
+
+from cyan.core.clock import Clock, iso_ms
+from cyan.core.db.engine import Database
+from cyan.core.errors import InvalidError
+from cyan.core.ids import DeviceId
+from cyan.devices.model import CELLULAR_PLATFORMS, Device, release_of
+from cyan.rest.auth import Caller
+
+TYPE_NAMES: Final = {1: "bool", 2: "int32", 4: "string", 9: "double"}
+"""Variable types as clients spell them (rest-api-core.md §8.1)."""
+
+UNKNOWN_TYPE: Final = "unknown"
+
+UNBUILT_KEYS: Final = frozenset(
+    {
+        "app",
+        "app_example_id",
+        "app_id",
+        "build_target_version",
+        "desired_firmware_version",
+        "development",
+        "file_type",
+        "firmware_updates_forced",
+        "flash",
+        "groups",
+        "latest",
+    }
+)
+"""Keys that clients send and this server knows, but does not do yet (rest-api-core.md §8.4, 8.5).
+A feature that registers one of them takes it over."""
+
+
+class PresenceView(Protocol):
+    """What this feature asks of presence. Stamps are milliseconds since 1970."""
+
+    def is_online(self, device_id: DeviceId) -> bool: ...
+
+    def last_heard_ms(self, device_id: DeviceId) -> int | None: ...
+
+    def last_handshake_ms(self, device_id: DeviceId) -> int | None: ...
+
+    def last_ip(self, device_id: DeviceId) -> str | None: ...
+
+
+class DeviceSummary(msgspec.Struct, frozen=True, omit_defaults=False):
+    """A device in a list, as clients read it (rest-api-core.md §8.1)."""
+
+    id: str
+    name: str | None
+    last_app: None
+    last_ip_address: str | None
+    last_heard: str | None
+    last_handshake_at: str | None
+    product_id: int | None
+    online: bool
+    connected: bool
+    platform_id: int | None
+    cellular: bool
+    notes: str | None
+    functions: tuple[str, ...]
+    variables: dict[str, str]
+    status: str
+    system_firmware_version: str | msgspec.UnsetType = msgspec.UNSET
+    imei: str | msgspec.UnsetType = msgspec.UNSET
+    iccid: str | msgspec.UnsetType = msgspec.UNSET
+
+
+class DeviceDetail(msgspec.Struct, frozen=True):
+    """What only the single device shows, beside its summary."""
+
+    owner: str
+    firmware_updates_enabled: bool
+    firmware_updates_forced: bool
+    device_protection: dict[str, str]
+    current_build_target: str | msgspec.UnsetType = msgspec.UNSET
+    default_build_target: str | msgspec.UnsetType = msgspec.UNSET
+    last_iccid: str | msgspec.UnsetType = msgspec.UNSET
+    modem_firmware_version: str | msgspec.UnsetType = msgspec.UNSET
+
+
+class NothingToChangeError(InvalidError):
+    """There is nothing to change in the request."""
+
+
+class NotBuiltError(Exception):
+    """A key of the request is known but not built; `key` names it."""
+
+    def __init__(self, key: str) -> None:
+        super().__init__(key)
+        self.key = key
+
+
+Reader = Callable[[Device], msgspec.Struct]
+
+StoredChange = Callable[[Connection, Device, Caller, int], Mapping[str, object]]
+"""Writes a checked value (connection, device, caller, stamp in ms); returns the reply's fields."""
+
+LiveChange = Callable[[Device, Caller], Awaitable[Mapping[str, object]]]
+"""Asks the connected device for it; returns the reply's fields."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredKey:
+    """A key that changes rows. `prepare` checks the value (raises InvalidError) and keeps it."""
+
+    name: str
+    prepare: Callable[[object], StoredChange]
+
+
+@dataclass(frozen=True, slots=True)
+class LiveKey:
+    """A key that the device itself must do."""
+
+    name: str
+    prepare: Callable[[object], LiveChange]
+
+
+class DeviceResource:
+    """The shape of a device, and the keys that change it."""
+
+    def __init__(self, db: Database, clock: Clock, presence: PresenceView) -> None:
+        self._db = db
+        self._clock = clock
+        self._presence = presence
+        self._readers: list[Reader] = []
+        self._detail_readers: list[Reader] = []
+        self._stored: dict[str, StoredKey] = {}
+        self._live: dict[str, LiveKey] = {}
+
+    def add_reader(self, reader: Reader, *, detail_only: bool = False) -> None:
+        """Let `reader`'s struct add its fields to the JSON of devices."""
+        if not detail_only:
+            self._readers.append(reader)
+        self._detail_readers.append(reader)
+
+    def add_key(self, key: StoredKey | LiveKey) -> None:
+        """Let PUT take `key.name`. Raises ValueError when another feature has it."""
+        if key.name in self._stored or key.name in self._live:
+            raise ValueError(f"{key.name} is registered twice.")
+        if isinstance(key, StoredKey):
+            self._stored[key.name] = key
+        else:
+            self._live[key.name] = key
+
+    def render_list(self, devices: list[Device]) -> list[dict[str, object]]:
+        """Summaries, the device with the newest handshake first."""
+        ordered = sorted(devices, key=lambda device: device.id)
+        ordered.sort(key=lambda device: self._last_handshake_ms(device) or 0, reverse=True)
+        return [self._render(device, self._readers) for device in ordered]
+
+    def render(self, device: Device, owner: str) -> dict[str, object]:
+        """One device with everything; `owner` is the user name of its owner."""
+        return self._render(device, self._detail_readers) | _fields(_detail(device, owner))
+
+    async def change(
+        self, caller: Caller, device: Device, values: Mapping[str, object]
+    ) -> dict[str, object]:
+        """Apply the known keys of `values` together; returns the fields of the reply.
+
+        All values are checked before anything happens. What the device must do comes first, so
+        that nothing is stored when it does not; then all rows change in one transaction.
+
+        Raises InvalidError for a value, NotBuiltError, NothingToChangeError, what a key raises.
+        """
+        known = self._stored.keys() | self._live.keys()
+        for name in values:
+            if name in UNBUILT_KEYS and name not in known:
+                raise NotBuiltError(name)
+        if known.isdisjoint(values):
+            raise NothingToChangeError(
+                f"The request changes nothing; it may have: {', '.join(sorted(known))}."
+            )
+        live = [key.prepare(values[name]) for name, key in self._live.items() if name in values]
+        stored = [key.prepare(values[name]) for name, key in self._stored.items() if name in values]
+        reply: dict[str, object] = {"id": device.id}
+        for act in live:
+            reply.update(await act(device, caller))
+        if stored:
+            at_ms = self._clock.now_ms()
+            written = await self._db.write(
+                lambda connection: [change(connection, device, caller, at_ms) for change in stored]
+            )
+            for fields in written:
+                reply.update(fields)
+            reply["updated_at"] = iso_ms(at_ms)
+        return reply
+
+    def _render(self, device: Device, readers: list[Reader]) -> dict[str, object]:
+        rendered = _fields(self._summary(device))
+        for reader in readers:
+            rendered.update(_fields(reader(device)))
+        return rendered
+
+    def _summary(self, device: Device) -> DeviceSummary:
+        online = self._presence.is_online(device.id)
+        version = device.system_version
+        return DeviceSummary(
+            id=device.id,
+            name=device.name,
+            last_app=None,
+            last_ip_address=self._presence.last_ip(device.id) or device.last_ip_address,
+            last_heard=_stamp(self._presence.last_heard_ms(device.id)),
+            last_handshake_at=_stamp(self._last_handshake_ms(device)),
+            # The platform stands for "no product" (rest-api-core.md §8.1).
+            product_id=device.platform_id,
+            online=online,
+            connected=online,
+            platform_id=device.platform_id,
+            cellular=device.platform_id in CELLULAR_PLATFORMS,
+            notes=device.notes,
+            functions=device.functions,
+            variables={
+                name: TYPE_NAMES.get(code, UNKNOWN_TYPE) for name, code in device.variables.items()
+            },
+            status="safe_mode" if device.safe_mode else "normal",
+            system_firmware_version=msgspec.UNSET if version is None else release_of(version),
+            imei=device.imei or msgspec.UNSET,
+            iccid=device.iccid or msgspec.UNSET,
+        )
+
+    def _last_handshake_ms(self, device: Device) -> int | None:
+        return self._presence.last_handshake_ms(device.id) or device.last_handshake_at_ms
+
+
+def _detail(device: Device, owner: str) -> DeviceDetail:
+    release = msgspec.UNSET if device.system_version is None else release_of(device.system_version)
+    return DeviceDetail(
+        owner=owner,
+        # A device that did not say otherwise takes updates (device-protocol.md §5.7).
+        firmware_updates_enabled=device.updates_enabled is not False,
+        firmware_updates_forced=device.updates_forced is True,
+        device_protection={"status": "disabled"},
+        current_build_target=release,
+        default_build_target=release,
+        last_iccid=device.iccid or msgspec.UNSET,
+        modem_firmware_version=device.modem_firmware or msgspec.UNSET,
+    )
+
+
+def _stamp(epoch_ms: int | None) -> str | None:
+    return None if epoch_ms is None else iso_ms(epoch_ms)
+
+
+def _fields(value: msgspec.Struct) -> dict[str, object]:
+    return {
+        name: field
+        for name, field in msgspec.structs.asdict(value).items()
+        if field is not msgspec.UNSET
+    }
