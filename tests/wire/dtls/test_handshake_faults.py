@@ -90,7 +90,7 @@ def test_a_flight_is_cut_into_datagrams_of_the_size_that_was_asked_for() -> None
     client = device(max_datagram_bytes=100)
     server = server_for(client.start())
     datagrams = client.feed(server.flight)
-    assert len(datagrams) == 7
+    assert len(datagrams) == 5
     assert all(len(datagram) <= 100 for datagram in datagrams)
     for datagram in datagrams[::-1]:
         assert server.feed(datagram) is None
