@@ -15,6 +15,7 @@ from sqlalchemy import (
     Column,
     Connection,
     Integer,
+    Row,
     String,
     Table,
     bindparam,
@@ -90,9 +91,13 @@ class DeviceOffline(msgspec.Struct, frozen=True):
 class Live(Protocol):
     """A live link as presence sees it; its holder keeps these up to date."""
 
-    last_heard_ms: int
     last_handshake_ms: int
-    ip_address: str
+
+    @property
+    def last_heard_ms(self) -> int: ...
+
+    @property
+    def ip_address(self) -> str: ...
 
 
 class PresenceRow(msgspec.Struct):
@@ -111,7 +116,7 @@ class Presence:
     """Presence of every device, for the process that holds their sessions."""
 
     def __init__(self, db: Database) -> None:
-        self._rows = {row.device_id: PresenceRow(*row) for row in db.rows(_select_all)}
+        self._rows = {row.device_id: _read(row) for row in db.rows(_select_all)}
         self._live: dict[DeviceId, Live] = {}
 
     def is_online(self, device_id: DeviceId) -> bool:
@@ -176,6 +181,18 @@ def renew_lease(connection: Connection, holder: str, now_ms: int) -> None:
 def is_held(db: Database, device_id: DeviceId, now_ms: int) -> bool:
     """Whether a living process holds the device online, for processes that are not the holder."""
     return db.row(_select_online, {"device_id": device_id, "now_ms": now_ms}) is not None
+
+
+def _read(row: Row[Any]) -> PresenceRow:
+    return PresenceRow(
+        row.device_id,
+        row.online,
+        row.holder,
+        row.adoption,
+        row.last_heard_ms,
+        row.last_handshake_ms,
+        row.ip_address,
+    )
 
 
 def _chunks(items: list[tuple[DeviceId, int]], size: int) -> Iterator[list[tuple[DeviceId, int]]]:

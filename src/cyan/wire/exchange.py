@@ -105,6 +105,11 @@ class Exchange:
         else:
             self._answers[message_id] = answer
 
+    def forget(self, message_id: int) -> None:
+        """The message had no effect after all: it is new when it comes again."""
+        self._answers.pop(message_id, None)
+        self._older.pop(message_id, None)
+
     def _turn(self, now_s: float) -> None:
         if self._turn_s:
             self._older = self._answers

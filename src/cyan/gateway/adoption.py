@@ -1,0 +1,84 @@
+"""Taking over stored sessions at start, so that devices do not notice the restart."""
+
+import random
+from collections.abc import Iterable
+from typing import Final
+
+import structlog
+
+from cyan.core.secrets import SealBrokenError, Vault
+from cyan.gateway import metrics
+from cyan.gateway.flush import MESSAGE_ID_MARGIN
+from cyan.gateway.link import Host, Link
+from cyan.gateway.session import COUNTER_BITS, MAX_ADOPTION, UnreadableSessionError, decode_cold
+from cyan.gateway.store import StoredSession
+from cyan.wire.dtls.record import ServerRecords
+from cyan.wire.exchange import REMEMBER_S, Exchange
+
+REMEMBER_MS: Final = int(REMEMBER_S * 1000)
+"""How far back the log is read for message ids that were acknowledged before the restart."""
+
+SEAL_PURPOSE: Final = b"gateway.session:"
+
+_log = structlog.get_logger(__name__)
+
+
+def purpose(connection_id: bytes) -> bytes:
+    """What a session's cold part is sealed for: this session and no other."""
+    return SEAL_PURPOSE + connection_id
+
+
+def restore_links(
+    rows: Iterable[StoredSession],
+    logged: dict[bytes, list[int]],
+    *,
+    vault: Vault,
+    host: Host,
+    now_s: float,
+    now_ms: int,
+) -> list[Link]:
+    """A link for each stored session. `logged` are message ids in the log, by connection id.
+
+    A session that cannot be read, or whose adoption numbers are used up, is left out: its device
+    makes a full handshake when it has given it up.
+    """
+    links = []
+    for row in rows:
+        if row.adoption > MAX_ADOPTION:
+            _log.warning("session.worn_out", device_id=row.device_id)
+            continue
+        try:
+            cold = vault.open(row.cold, purpose(row.connection_id))
+            session = decode_cold(row.connection_id, row.format, cold)
+        except (SealBrokenError, UnreadableSessionError) as error:
+            _log.error("session.unreadable", device_id=row.device_id, error=error.message)
+            continue
+        session.settled = row.settled
+        records = ServerRecords(
+            session.keys,
+            row.connection_id,
+            send_sequence=row.adoption << COUNTER_BITS,
+            highest_received=row.highest_received,
+            replay_window=int.from_bytes(row.replay_window, "big"),
+        )
+        exchange = Exchange(
+            next_message_id=row.next_message_id + MESSAGE_ID_MARGIN,
+            first_token=random.getrandbits(8),
+            answered=logged.get(row.connection_id, ()),
+        )
+        expected = None if row.device_message_id < 0 else (row.device_message_id + 1) & 0xFFFF
+        links.append(
+            Link(
+                host,
+                session,
+                records,
+                exchange,
+                row.address,
+                adoption=row.adoption,
+                established_at_ms=row.established_at_ms,
+                heard_s=now_s - (now_ms - row.heard_at_ms) / 1000,
+                expected_id=expected,
+            )
+        )
+    metrics.sessions_adopted.inc(len(links))
+    return links

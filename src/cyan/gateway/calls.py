@@ -1,0 +1,119 @@
+"""The port DeviceLink: calls to connected devices, each an await that ends by answer or error."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Protocol
+
+from cyan.core.clock import from_ms
+from cyan.core.ids import DeviceId
+from cyan.core.ports import (
+    DeviceOfflineError,
+    DeviceRefusedError,
+    DeviceTimeoutError,
+    LinkState,
+)
+from cyan.gateway.link import Link
+from cyan.wire import coap
+from cyan.wire.errors import MalformedError, MisuseError
+from cyan.wire.messages import (
+    decode_function_result,
+    encode_function_call,
+    encode_signal,
+    encode_variable_request,
+)
+
+CALL_TIMEOUT_S = 30.0
+"""Until a device that is connected must have answered (platform-semantics.md §7)."""
+
+
+class Links(Protocol):
+    """Where live links are found; the gateway."""
+
+    def online_link(self, device_id: DeviceId) -> Link | None: ...
+
+
+class DeviceLinks:
+    """Implements `cyan.core.ports.DeviceLink` over the gateway's links."""
+
+    def __init__(self, links: Links) -> None:
+        self._links = links
+
+    def state(self, device_id: DeviceId) -> LinkState | None:
+        link = self._links.online_link(device_id)
+        if link is None:
+            return None
+        return LinkState(
+            last_heard_at=from_ms(link.last_heard_ms),
+            last_handshake_at=from_ms(link.last_handshake_ms),
+            ip_address=link.ip_address,
+        )
+
+    async def call_function(self, device_id: DeviceId, name: str, argument: str) -> int:
+        payload = await self._respond(
+            device_id,
+            lambda message_id, token: encode_function_call(message_id, token, name, argument),
+        )
+        try:
+            return decode_function_result(payload)
+        except MalformedError as error:
+            raise DeviceRefusedError(f"The device's result cannot be read: {error}.") from error
+
+    async def read_variable(self, device_id: DeviceId, name: str) -> bytes:
+        return await self._respond(
+            device_id, lambda message_id, token: encode_variable_request(message_id, token, name)
+        )
+
+    async def ping(self, device_id: DeviceId) -> None:
+        await self._send(device_id, lambda message_id, _token: coap.encode_ping(message_id), False)
+
+    async def signal(self, device_id: DeviceId, on: bool) -> None:
+        await self._respond(
+            device_id, lambda message_id, token: encode_signal(message_id, token, on=on)
+        )
+
+    def send_event(self, device_id: DeviceId, name: str, data: bytes | None) -> bool:
+        link = self._links.online_link(device_id)
+        return link is not None and link.send_event(name, data)
+
+    async def _respond(self, device_id: DeviceId, build: Callable[[int, bytes], bytes]) -> bytes:
+        """The payload of the response. Raises DeviceRefusedError when it is an error code."""
+        code, payload = await self._send(device_id, build, True)
+        if code >= coap.BAD_REQUEST:
+            raise DeviceRefusedError(f"The device answered {coap.code_text(code)}.")
+        return payload
+
+    async def _send(
+        self, device_id: DeviceId, build: Callable[[int, bytes], bytes], respond: bool
+    ) -> tuple[int, bytes]:
+        link = self._links.online_link(device_id)
+        if link is None:
+            raise DeviceOfflineError
+        answer: asyncio.Future[tuple[int, bytes]] = asyncio.get_running_loop().create_future()
+
+        def on_response(code: int, payload: bytes) -> None:
+            if not answer.done():
+                answer.set_result((code, payload))
+
+        def on_end(how: str) -> None:
+            if answer.done():
+                return
+            if how == "acknowledged":
+                answer.set_result((coap.EMPTY, b""))
+            elif how == "reset":
+                answer.set_exception(DeviceRefusedError("The device refused the message."))
+            elif how == "timeout":
+                answer.set_exception(DeviceTimeoutError())
+            else:
+                answer.set_exception(DeviceOfflineError())
+
+        try:
+            cancel = link.request(build, on_end, on_response if respond else None)
+        except MisuseError as error:
+            raise DeviceRefusedError(f"The message cannot be sent: {error}.") from error
+        try:
+            async with asyncio.timeout(CALL_TIMEOUT_S):
+                return await answer
+        except TimeoutError as error:
+            raise DeviceTimeoutError from error
+        finally:
+            cancel()

@@ -1,0 +1,88 @@
+"""Describes: what the device runs and offers (device-protocol.md §3.3)."""
+
+import json
+from collections.abc import Sequence
+from functools import partial
+
+from cyan.core.ids import DeviceId
+from cyan.devices import description
+from cyan.gateway.effects import Effect, End, Reply, Save, Tell, Work
+from cyan.gateway.session import Session
+from cyan.wire import coap
+from cyan.wire.blockwise import Reassembly
+from cyan.wire.describe import (
+    ApplicationDescribe,
+    SystemDescribe,
+    decode_describe,
+)
+from cyan.wire.errors import MalformedError
+from cyan.wire.messages import DescribePost
+
+PENDING_EVENT = "particle/device/updates/pending"
+
+
+def on_describe(
+    session: Session, device_id: DeviceId, message: coap.Message, post: DescribePost
+) -> Sequence[Effect]:
+    """Each block is acknowledged; the whole is kept before its last block is.
+
+    The device takes any acknowledgement for success, an error code too. What cannot be read is
+    therefore answered by ending the session: the device will describe itself anew.
+    """
+    reply = (
+        b""
+        if not message.token
+        else coap.encode_ack(message.message_id, coap.CHANGED, message.token)
+    )
+    try:
+        payload = _whole(session, post)
+        if payload is None:
+            return (Reply(reply),)
+        parts = decode_describe(post.flags, post.content_format, payload)
+    except MalformedError as error:
+        return (End(f"describe: {error}"),)
+    works: list[Work] = []
+    after: list[Effect] = []
+    for part in parts:
+        if isinstance(part, SystemDescribe):
+            session.has_system = True
+            works.append(_store_system(session, device_id, part))
+        elif isinstance(part, ApplicationDescribe):
+            session.has_application = True
+            works.append(
+                partial(
+                    description.store_application,
+                    device_id=device_id,
+                    functions=part.functions,
+                    variables=part.variables,
+                )
+            )
+            # Until the first such event after its boot the device's update status is "unknown",
+            # and applications wait for it before they sleep (device-protocol.md §3.11).
+            after.append(Tell(PENDING_EVENT, "false"))
+    return (Save(tuple(works), reply, tuple(after)),)
+
+
+def safe_mode_description(description_json: dict[str, object]) -> str:
+    """The data of `spark/status/safe-mode`: the describe in its JSON form."""
+    return json.dumps({"f": [], "v": {}, **description_json}, separators=(",", ":"))
+
+
+def _whole(session: Session, post: DescribePost) -> bytes | None:
+    """The describe once its last block has come; None before."""
+    if post.block is None or (post.block.number == 0 and not post.block.more):
+        session.blocks = None
+        return post.payload
+    if session.blocks is None:
+        session.blocks = Reassembly()
+    whole = session.blocks.feed(post.flags, post.block, post.payload)
+    if whole is not None:
+        session.blocks = None
+    return whole
+
+
+def _store_system(session: Session, device_id: DeviceId, system: SystemDescribe) -> Work:
+    platform_id = session.hello.platform_id if session.hello else None
+    return partial(
+        description.store_system, device_id=device_id, system=system.to_json(platform_id)
+    )

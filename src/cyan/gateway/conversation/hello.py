@@ -1,0 +1,55 @@
+"""Hello: who the device says it is (device-protocol.md §3.2)."""
+
+from collections.abc import Sequence
+from functools import partial
+
+from cyan.core.ids import DeviceId
+from cyan.devices import description
+from cyan.gateway import store
+from cyan.gateway.effects import Admit, Arrive, Effect, Emit, End, Save
+from cyan.gateway.session import Session
+from cyan.wire.messages import Hello
+
+STATUS_EVENT = "spark/status"
+
+
+def on_hello(session: Session, hello: Hello) -> Sequence[Effect]:
+    """The key is proved, the id is not: it is compared before anything else happens."""
+    if len(hello.device_id) != 12:
+        # Only on TCP does Hello come without an id; there the handshake carries it.
+        return (End("Hello without a device id"),)
+    if session.device_id is not None and session.device_id != hello.device_id.hex():
+        return (End("Hello with another device id than before"),)
+    return (Admit(hello),)
+
+
+def on_admitted(
+    session: Session,
+    device_id: DeviceId,
+    hello: Hello,
+    *,
+    was_online: bool,
+    ip_address: str,
+    at_ms: int,
+) -> Sequence[Effect]:
+    """Keep what Hello says, then acknowledge it. Describes and subscriptions begin anew: a device
+    sends Hello on a resumed session only when it has cleared what it believed of them (§4.2)."""
+    session.device_id = device_id
+    session.hello = hello
+    session.has_system = session.has_application = False
+    session.subscriptions = []
+    keep = partial(
+        description.store_hello,
+        device_id=device_id,
+        platform_id=hello.platform_id,
+        product_id=hello.product_id,
+        product_version=hello.product_version,
+        system_version=hello.system_version,
+        at_ms=at_ms,
+        ip_address=ip_address,
+    )
+    # A device that comes back without a noticed end: offline just before online
+    # (platform-semantics.md §6.5).
+    offline = (Emit(STATUS_EVENT, "offline"),) if was_online else ()
+    newest = partial(store.remove_others, device_id=device_id, connection_id=session.connection_id)
+    return (Save((keep, newest), after=(*offline, Arrive(), Emit(STATUS_EVENT, "online"))),)

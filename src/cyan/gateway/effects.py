@@ -1,0 +1,81 @@
+"""The closed list of what a conversation can ask of the link."""
+
+from collections.abc import Callable
+from typing import TypeAlias
+
+import msgspec
+from sqlalchemy import Connection
+
+from cyan.events.model import Event
+from cyan.wire.messages import Hello, Subscribe
+
+Work: TypeAlias = Callable[[Connection], None]
+
+
+class Reply(msgspec.Struct, frozen=True, gc=False):
+    """Answer the message in hand with these bytes, now; none are the empty acknowledgement."""
+
+    data: bytes = b""
+
+
+class LogEvent(msgspec.Struct, frozen=True, gc=False):
+    """Append the event to the log and acknowledge the message in hand once it is committed."""
+
+    event: Event
+
+
+class Save(msgspec.Struct, frozen=True):
+    """Commit the session and `works`, then answer with `reply`, then do `after`.
+
+    Without a `reply` one of the effects in `after` answers. When the commit fails the message is
+    not answered and may come again.
+    """
+
+    works: tuple[Work, ...] = ()
+    reply: bytes | None = b""
+    after: "tuple[Effect, ...]" = ()
+
+
+class Admit(msgspec.Struct, frozen=True):
+    """Hello came: compare the id it claims with the key that the handshake proved."""
+
+    hello: Hello
+
+
+class Listen(msgspec.Struct, frozen=True):
+    """Deliver the events that this subscription asks for."""
+
+    subscription: Subscribe
+
+
+class Emit(msgspec.Struct, frozen=True):
+    """A cloud-made system event of this device, for the streams of people."""
+
+    name: str
+    data: str
+
+
+class Tell(msgspec.Struct, frozen=True):
+    """A cloud-made event to this device alone."""
+
+    name: str
+    data: str
+
+
+class Arrive(msgspec.Struct, frozen=True):
+    """The device is online from now on."""
+
+
+class Leave(msgspec.Struct, frozen=True):
+    """The device goes: offline at once, its session kept."""
+
+    reason: str
+
+
+class End(msgspec.Struct, frozen=True):
+    """Send close_notify and forget the session: the device makes a full handshake at once."""
+
+    reason: str
+
+
+Effect: TypeAlias = Reply | LogEvent | Save | Admit | Listen | Emit | Tell | Arrive | Leave | End

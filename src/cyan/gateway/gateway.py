@@ -1,0 +1,554 @@
+"""The gateway: all live links of this process, and what they need of it.
+
+Datagrams come in batches. Records of sessions that exist are served first, handshakes after them,
+so that a restart with many devices does not drown in its own handshakes.
+"""
+
+import asyncio
+import random
+from collections import deque
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Final
+
+import structlog
+from cryptography.hazmat.primitives.asymmetric import ec
+from sqlalchemy import Connection
+
+from cyan.core.bus import Bus
+from cyan.core.clock import Clock
+from cyan.core.config import Config
+from cyan.core.db.engine import Database
+from cyan.core.ids import DeviceId
+from cyan.core.secrets import Vault
+from cyan.devices import keys, presence
+from cyan.devices.model import CELLULAR_PLATFORMS
+from cyan.devices.ownership import Ownership
+from cyan.devices.presence import DeviceOffline, DeviceOnline, Presence, PresenceRow
+from cyan.events.hub import Hub
+from cyan.events.model import Event
+from cyan.events.service import EventService
+from cyan.gateway import flush, metrics, store
+from cyan.gateway.adoption import purpose, restore_links
+from cyan.gateway.conversation.hello import STATUS_EVENT
+from cyan.gateway.effects import Work
+from cyan.gateway.handshakes import Handshakes
+from cyan.gateway.link import Link
+from cyan.gateway.session import FORMAT, Session, encode_cold
+from cyan.gateway.udp import BATCH, DatagramSocket
+from cyan.gateway.wheel import TICK_S, Wheel
+from cyan.wire.dtls.record import CID, HANDSHAKE, MOVED_CID, ServerRecords, split_records
+from cyan.wire.dtls.server import Established
+from cyan.wire.errors import MalformedError
+from cyan.wire.exchange import Exchange
+from cyan.wire.messages import Hello, Subscribe
+
+MAX_BATCHES: Final = 4
+"""Batches of datagrams taken in one go, before the loop serves others."""
+
+MAX_WAITING_HANDSHAKES: Final = 4096
+"""Handshake datagrams that wait for their turn; more are dropped, and come again."""
+
+HANDSHAKES_IN_ONE_GO: Final = 16
+"""About 4 ms of the loop."""
+
+UNFINISHED_MS: Final = 120_000
+"""A session whose device says no Hello for this long is forgotten (it gives up after 90 s)."""
+
+FORGET_ENDED_S: Final = 120.0
+"""How long an ended session still answers with close_notify, which may have been lost."""
+
+SETTLE_S: Final = 3.0
+"""Quiet after the last describe or subscription. A device sends them in one burst."""
+
+_PROTECTED: Final = frozenset({CID, MOVED_CID})
+
+_log = structlog.get_logger(__name__)
+
+
+class Gateway:
+    """Holds the links and implements `link.Host` for them. Used on the loop only."""
+
+    def __init__(
+        self,
+        *,
+        config: Config,
+        clock: Clock,
+        database: Database,
+        vault: Vault,
+        server_key: ec.EllipticCurvePrivateKey,
+        events: EventService,
+        hub: Hub,
+        ownership: Ownership,
+        devices: Presence,
+        bus: Bus,
+    ) -> None:
+        self._config = config
+        self._clock = clock
+        self._database = database
+        self._vault = vault
+        self._events = events
+        self._hub = hub
+        self._presence = devices
+        self._bus = bus
+        self.owner_of = ownership.owner_of
+        self.now_ms = clock.now_ms
+        self.now_s = clock.monotonic
+        self.stretch = random.random
+        self._links: dict[bytes, Link] = {}
+        self._by_device: dict[DeviceId, Link] = {}
+        self._dirty: list[Link] = []
+        self._unsettled: set[Link] = set()
+        self._presence_rows: list[PresenceRow] = []
+        self._wheel = Wheel(clock.monotonic())
+        self._handshakes = Handshakes(server_key, self.send, self._on_established)
+        self._waiting_handshakes: deque[tuple[bytes, bytes]] = deque()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._socket: DatagramSocket | None = None
+        self._flush_is_due = False
+        self._is_flushing = False
+        self._next_flush_s = 0.0
+        self._next_lease_s = 0.0
+        self._ticker: asyncio.TimerHandle | None = None
+        self.at = self._wheel.at
+
+    # -- life ----------------------------------------------------------------------------------
+
+    async def start(self, socket: DatagramSocket, recent: dict[bytes, list[int]]) -> None:
+        """Take over the stored sessions, then listen. `recent`: message ids in the log by session,
+        of the last 95 s at least."""
+        now_ms = self.now_ms()
+        holder = self._config.node
+
+        def take_over(connection: Connection) -> list[store.StoredSession]:
+            presence.renew_lease(connection, holder, now_ms)
+            store.remove_unfinished(connection, now_ms - UNFINISHED_MS)
+            return store.adopt_all(connection, holder)
+
+        rows = await self._database.write(take_over)
+        self._socket = socket
+        for link in restore_links(
+            rows, recent, vault=self._vault, host=self, now_s=self.now_s(), now_ms=now_ms
+        ):
+            self._adopt(link)
+        if rows:
+            _log.info("gateway.adopted", sessions=len(self._links), online=len(self._by_device))
+        loop = asyncio.get_running_loop()
+        loop.add_reader(socket.fileno(), self._on_readable)
+        self._tick()
+
+    async def stop(self) -> None:
+        """Stop listening and write everything down. Devices are not told: they go on later."""
+        if self._socket is not None:
+            asyncio.get_running_loop().remove_reader(self._socket.fileno())
+        if self._ticker is not None:
+            self._ticker.cancel()
+        while self._tasks:
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._collect_settled(self.now_s())
+        hot, heard, rows = self._take_dirty()
+        await self._database.write(lambda connection: flush.write(connection, hot, heard, rows))
+        if self._socket is not None:
+            self._socket.flush()
+            self._socket.close()
+
+    def online_link(self, device_id: DeviceId) -> Link | None:
+        link = self._by_device.get(device_id)
+        return link if link is not None and link.is_online else None
+
+    def session_count(self) -> int:
+        return len(self._links)
+
+    def disconnect(self, device_id: DeviceId, reason: str) -> None:
+        """End the device's session; it comes back with a full handshake, if it may."""
+        link = self._by_device.get(device_id)
+        if link is not None:
+            link.end(reason)
+
+    # -- datagrams -----------------------------------------------------------------------------
+
+    def _on_readable(self) -> None:
+        """Hot path."""
+        socket = self._socket
+        assert socket is not None
+        now_s = self.now_s()
+        links = self._links
+        for _ in range(MAX_BATCHES):
+            batch = socket.receive()
+            for datagram, address in batch:
+                first = datagram[0] if datagram else 0
+                if first in _PROTECTED:
+                    link = links.get(datagram[11:19])
+                    if link is None:
+                        self._on_unknown(datagram, address)
+                    elif len(datagram) > 20 and datagram[19] << 8 | datagram[20] == (
+                        len(datagram) - 21
+                    ):
+                        link.on_record(datagram, address, now_s)
+                    else:
+                        self._on_several(link, datagram, address, now_s)
+                elif first == HANDSHAKE:
+                    self._queue_handshake(datagram, address)
+                elif len(datagram) > 1:  # 0 and 1 byte keep a NAT open
+                    metrics.dropped_malformed.inc()
+            if len(batch) < BATCH:
+                break
+        if self._waiting_handshakes:
+            self._serve_handshakes()
+        socket.flush()
+
+    def _on_several(self, link: Link, datagram: bytes, address: bytes, now_s: float) -> None:
+        try:
+            records = split_records(datagram)
+        except MalformedError:
+            metrics.dropped_malformed.inc()
+            return
+        for record in records:
+            if record[0] in (CID, MOVED_CID) and record[11:19] == link.session.connection_id:
+                link.on_record(record, address, now_s)
+
+    def _on_unknown(self, datagram: bytes, address: bytes) -> None:
+        if not self._handshakes.on_protected(datagram, address):
+            metrics.dropped_unknown_session.inc()
+
+    def _queue_handshake(self, datagram: bytes, address: bytes) -> None:
+        if len(self._waiting_handshakes) < MAX_WAITING_HANDSHAKES:
+            self._waiting_handshakes.append((datagram, address))
+        else:
+            metrics.dropped_overload.inc()
+
+    def _serve_handshakes(self) -> None:
+        now_s = self.now_s()
+        waiting = self._waiting_handshakes
+        for _ in range(min(HANDSHAKES_IN_ONE_GO, len(waiting))):
+            datagram, address = waiting.popleft()
+            self._handshakes.on_datagram(datagram, address, now_s)
+        if waiting:
+            asyncio.get_running_loop().call_soon(self._go_on_with_handshakes)
+
+    def _go_on_with_handshakes(self) -> None:
+        if self._waiting_handshakes:
+            self._serve_handshakes()
+        self._flush_socket()
+
+    def send(self, datagram: bytes, address: bytes) -> None:
+        """Queue a datagram; all of one turn of the loop leave together."""
+        socket = self._socket
+        if socket is None:
+            return
+        socket.send(datagram, address)
+        if not self._flush_is_due:
+            self._flush_is_due = True
+            asyncio.get_running_loop().call_soon(self._flush_socket)
+
+    def _flush_socket(self) -> None:
+        self._flush_is_due = False
+        if self._socket is not None:
+            self._socket.flush()
+
+    # -- sessions ------------------------------------------------------------------------------
+
+    def send_final_again(self, connection_id: bytes) -> None:
+        self._handshakes.send_final_again(connection_id)
+
+    def _on_established(
+        self,
+        established: Established,
+        address: bytes,
+        send_final: Callable[[ServerRecords], None],
+    ) -> None:
+        """A device proved its key: store the session, then let it finish the handshake."""
+        session = Session(established.connection_id, established.keys, established.peer_public_key)
+        records = ServerRecords(
+            established.keys,
+            established.connection_id,
+            highest_received=established.highest_received,
+            replay_window=established.replay_window,
+        )
+        now_ms = self.now_ms()
+        exchange = Exchange(
+            next_message_id=random.getrandbits(16), first_token=random.getrandbits(8)
+        )
+        link = Link(
+            self,
+            session,
+            records,
+            exchange,
+            address,
+            adoption=0,
+            established_at_ms=now_ms,
+            heard_s=self.now_s(),
+            expected_id=None,
+        )
+        row = store.StoredSession(
+            connection_id=session.connection_id,
+            device_id=None,
+            format=FORMAT,
+            cold=self._vault.seal(encode_cold(session), purpose(session.connection_id)),
+            holder=self._config.node,
+            adoption=0,
+            highest_received=records.highest_received,
+            replay_window=records.replay_window.to_bytes(8, "big"),
+            device_message_id=-1,
+            next_message_id=exchange.next_message_id,
+            address=address,
+            settled=False,
+            heard_at_ms=now_ms,
+            established_at_ms=now_ms,
+        )
+
+        def stored(ok: bool) -> None:
+            if ok:
+                metrics.handshakes_full.inc()
+                self._links[session.connection_id] = link
+                self.at(link.heard_s + UNFINISHED_MS / 1000, partial(self._on_unfinished, link))
+                send_final(records)
+
+        self._commit(lambda connection: store.add(connection, row), stored)
+
+    def _on_unfinished(self, link: Link, _now_s: float) -> None:
+        if link.session.device_id is None:
+            link.end("no Hello")
+
+    def admit(self, link: Link, hello: Hello, then: Callable[[bool], None]) -> None:
+        task = asyncio.get_running_loop().create_task(self._admit(link, hello, then))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _admit(self, link: Link, hello: Hello, then: Callable[[bool], None]) -> None:
+        device_id = DeviceId(hello.device_id.hex())
+        public_key = link.session.public_key
+        admission = await keys.admit(
+            self._database, self._clock, device_id, public_key, self._config.enrolment
+        )
+        if link.ended is not None:
+            return
+        if isinstance(admission, keys.Refused):
+            metrics.refused.labels(reason=admission.reason).inc()
+            _log.warning(
+                "device.refused",
+                claimed_device_id=device_id,
+                fingerprint=keys.fingerprint(public_key),
+                reason=admission.reason,
+                address=link.ip_address,
+            )
+            link.end(f"refused: {admission.reason}")
+            return
+        older = self._by_device.get(device_id)
+        was_online = older is not None and older.is_online
+        if older is not None and older is not link:
+            self._replace(older)
+        self._by_device[device_id] = link
+        self._unsettled.add(link)
+        self._schedule_silence(link)
+        then(was_online)
+
+    def _replace(self, older: Link) -> None:
+        """A newer handshake of the same device wins; nothing needs to be sent."""
+        older.ended = "replaced by a newer session"
+        older.exchange.cancel_all("ended")
+        self._links.pop(older.session.connection_id, None)
+        self._unsettled.discard(older)
+        assert older.session.device_id is not None
+        self._hub.drop_device(older.session.device_id)
+
+    def _adopt(self, link: Link) -> None:
+        """A session of before the restart: its device is online if it was, and not silent since."""
+        self._links[link.session.connection_id] = link
+        device_id = link.session.device_id
+        if device_id is None:
+            self.at(self.now_s() + UNFINISHED_MS / 1000, partial(self._on_unfinished, link))
+            return
+        self._by_device[device_id] = link
+        if not link.session.settled:
+            self._unsettled.add(link)
+        for subscription in link.session.subscriptions:
+            self.listen(link, subscription)
+        if self._presence.was_online(device_id):
+            link.is_online = True
+            self._presence.came_online(device_id, link)
+            self._schedule_silence(link)
+        else:
+            link.has_left = True
+
+    def forget(self, link: Link) -> None:
+        """The session is over. It still answers for a while, to say so."""
+        connection_id, device_id = link.session.connection_id, link.session.device_id
+        self._unsettled.discard(link)
+        if device_id is not None and self._by_device.get(device_id) is link:
+            del self._by_device[device_id]
+            self._hub.drop_device(device_id)
+        self._commit(lambda connection: store.remove(connection, connection_id), lambda ok: None)
+        self.at(self.now_s() + FORGET_ENDED_S, partial(self._drop, connection_id))
+
+    def _drop(self, connection_id: bytes, _now_s: float) -> None:
+        self._links.pop(connection_id, None)
+
+    def save(self, link: Link, works: Sequence[Work], then: Callable[[bool], None]) -> None:
+        """Commit the session's cold part and `works` together."""
+        session = link.session
+        cold = self._vault.seal(encode_cold(session), purpose(session.connection_id))
+        device_id = session.device_id
+
+        def work(connection: Connection) -> None:
+            saved = store.save_cold(
+                connection,
+                session.connection_id,
+                link.adoption,
+                device_id=device_id,
+                format_number=FORMAT,
+                cold=cold,
+            )
+            if not saved:
+                raise LookupError("the session has another holder, or is gone")
+            for part in works:
+                part(connection)
+
+        self._commit(work, then)
+
+    def _commit(self, work: Work, then: Callable[[bool], None]) -> None:
+        loop = asyncio.get_running_loop()
+
+        def done(_result: None, error: BaseException | None) -> None:
+            loop.call_soon_threadsafe(finish, error)
+
+        def finish(error: BaseException | None) -> None:
+            if error is not None:
+                _log.error("gateway.commit_failed", error=repr(error))
+            then(error is None)
+
+        self._database.submit(work, done)
+
+    # -- what links ask ------------------------------------------------------------------------
+
+    def mark_dirty(self, link: Link) -> None:
+        if not link.is_dirty:
+            link.is_dirty = True
+            self._dirty.append(link)
+
+    def log_event(self, link: Link, event: Event, message_id: int) -> None:
+        self._events.accept(event, partial(link.on_logged, message_id))
+
+    def listen(self, link: Link, subscription: Subscribe) -> None:
+        device_id = link.session.device_id
+        assert device_id is not None
+        only_from = subscription.device_id
+        self._hub.subscribe_device(
+            device_id,
+            subscription.prefix,
+            link.deliver,
+            DeviceId(only_from) if only_from is not None else None,
+        )
+
+    def emit(self, device_id: DeviceId, name: str, data: str, version: int) -> None:
+        self._events.emit(name, data.encode(), device_id, self.owner_of(device_id), version=version)
+
+    def came_online(self, link: Link) -> None:
+        device_id = link.session.device_id
+        assert device_id is not None
+        self._presence.came_online(device_id, link)
+        self._note_presence(link, device_id, online=True)
+        self._schedule_silence(link)
+        self._bus.publish(DeviceOnline(device_id))
+        _log.info("device.online", device_id=device_id, address=link.ip_address)
+
+    def went_offline(self, link: Link, reason: str) -> None:
+        device_id = link.session.device_id
+        assert device_id is not None
+        if self._by_device.get(device_id) is not link:
+            return
+        self._note_presence(link, device_id, online=False)
+        self._presence.went_offline(device_id)
+        self.emit(device_id, STATUS_EVENT, "offline", link.session.product_version)
+        self._bus.publish(DeviceOffline(device_id, reason))
+        _log.info("device.offline", device_id=device_id, reason=reason)
+
+    def _note_presence(self, link: Link, device_id: DeviceId, *, online: bool) -> None:
+        row = PresenceRow(
+            device_id=device_id,
+            online=online,
+            holder=self._config.node,
+            adoption=link.adoption,
+            last_heard_ms=link.last_heard_ms,
+            last_handshake_ms=link.last_handshake_ms,
+            ip_address=link.ip_address,
+        )
+        self._presence.remember(row)
+        self._presence_rows.append(row)
+
+    # -- time ----------------------------------------------------------------------------------
+
+    def silence_limit_s(self, link: Link) -> float:
+        """Silence after which this device counts as offline."""
+        hello = link.session.hello
+        # M-SoM has both radios and counts as cellular: the longer limit holds for it.
+        if hello is not None and hello.platform_id in CELLULAR_PLATFORMS:
+            return self._config.offline_after_cellular_s
+        return self._config.offline_after_wifi_s
+
+    def _schedule_silence(self, link: Link) -> None:
+        self.at(link.heard_s + self.silence_limit_s(link), partial(self._on_silence, link))
+
+    def _on_silence(self, link: Link, now_s: float) -> None:
+        if not link.is_online or link.ended is not None:
+            return
+        if now_s - link.heard_s >= self.silence_limit_s(link):
+            link.leave("silence")
+        else:
+            self._schedule_silence(link)
+
+    def _tick(self) -> None:
+        now_s = self.now_s()
+        self._wheel.turn(now_s)
+        if now_s >= self._next_flush_s and not self._is_flushing:
+            self._next_flush_s = now_s + flush.FLUSH_S
+            self._handshakes.expire(now_s)
+            self._collect_settled(now_s)
+            metrics.devices_online.set(self._presence.online_count())
+            self._flush_sessions(now_s)
+        self._ticker = asyncio.get_running_loop().call_later(TICK_S, self._tick)
+
+    def _collect_settled(self, now_s: float) -> None:
+        """Sessions whose set-up is over: after a restart, nothing of it can have been missed."""
+        for link in list(self._unsettled):
+            session = link.session
+            if (
+                session.has_system
+                and session.has_application
+                and session.subscriptions
+                and not link.missing
+                and now_s - session.last_setup_s >= SETTLE_S
+            ):
+                session.settled = True
+                self._unsettled.discard(link)
+                self.mark_dirty(link)
+
+    def _take_dirty(
+        self,
+    ) -> tuple[list[store.Hot], list[tuple[DeviceId, int]], list[PresenceRow]]:
+        dirty, self._dirty = self._dirty, []
+        rows, self._presence_rows = self._presence_rows, []
+        for link in dirty:
+            link.is_dirty = False
+        alive = [link for link in dirty if link.ended is None]
+        return [flush.hot_row(link) for link in alive], flush.heard_rows(alive), rows
+
+    def _flush_sessions(self, now_s: float) -> None:
+        hot, heard, rows = self._take_dirty()
+        renew = now_s >= self._next_lease_s
+        if not (hot or rows or renew):
+            return
+        if renew:
+            self._next_lease_s = now_s + presence.LEASE_RENEWAL_S
+        now_ms = self.now_ms()
+        self._is_flushing = True
+
+        def work(connection: Connection) -> None:
+            flush.write(connection, hot, heard, rows)
+            if renew:
+                presence.renew_lease(connection, self._config.node, now_ms)
+
+        self._commit(work, self._on_flushed)
+
+    def _on_flushed(self, _ok: bool) -> None:
+        self._is_flushing = False

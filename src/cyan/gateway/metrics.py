@@ -1,0 +1,50 @@
+"""What the gateway counts."""
+
+from prometheus_client import Counter, Gauge
+
+from cyan.core.metrics import REGISTRY
+
+handshakes = Counter(
+    "cyan_handshakes",
+    "Secure sessions begun: full handshakes, and resumptions of earlier sessions.",
+    ["kind"],
+    registry=REGISTRY,
+)
+sessions_adopted = Counter(
+    "cyan_sessions_adopted", "Stored sessions taken over at start.", registry=REGISTRY
+)
+devices_online = Gauge("cyan_devices_online", "Devices that count as online.", registry=REGISTRY)
+refused = Counter(
+    "cyan_devices_refused",
+    "Devices that proved a key and were refused, by reason.",
+    ["reason"],
+    registry=REGISTRY,
+)
+dropped = Counter(
+    "cyan_datagrams_dropped",
+    "Datagrams from devices without effect, by reason.",
+    ["reason"],
+    registry=REGISTRY,
+)
+events_refused = Counter(
+    "cyan_events_refused",
+    "Events of devices answered with 5.03 because the log could not keep them in time.",
+    registry=REGISTRY,
+)
+events_undelivered = Counter(
+    "cyan_events_undelivered",
+    "Events for subscribed devices that could not be sent, by reason.",
+    ["reason"],
+    registry=REGISTRY,
+)
+
+# Children are looked up once: `labels` costs more than all else on the hot path.
+handshakes_full = handshakes.labels(kind="full")
+handshakes_resumed = handshakes.labels(kind="resumed")
+dropped_unknown_session = dropped.labels(reason="unknown_session")
+dropped_not_authentic = dropped.labels(reason="not_authentic")
+dropped_malformed = dropped.labels(reason="malformed")
+dropped_overload = dropped.labels(reason="overload")
+undelivered_busy = events_undelivered.labels(reason="busy")
+undelivered_too_large = events_undelivered.labels(reason="too_large")
+undelivered_unanswered = events_undelivered.labels(reason="unanswered")

@@ -1,0 +1,112 @@
+"""What is remembered about a link: small, versioned, survives a restart.
+
+A stored session is one row. Its hot columns (sequence numbers, message ids, address, when heard)
+are flushed in batches, at most once a second; its cold part (keys, Hello, subscriptions) is one
+sealed value with a format number and is written when it changes, before the device is told.
+"""
+
+from typing import Final
+
+import msgspec
+
+from cyan.core.errors import ConfigError
+from cyan.core.ids import DeviceId
+from cyan.wire.blockwise import Reassembly
+from cyan.wire.dtls.record import Keys
+from cyan.wire.messages import Hello, Subscribe
+
+FORMAT: Final = 1
+"""Of the cold part. A reader takes this one and the one before it."""
+
+MAX_SUBSCRIPTIONS: Final = 32
+"""Firmware has six (device-protocol.md §3.7); the rest is for other firmware's larger tables."""
+
+MAX_ADOPTION: Final = 0xFFFF
+"""Send sequence = adoption (16 bits) << 32 | counter (32 bits)."""
+
+COUNTER_BITS: Final = 32
+
+
+class UnreadableSessionError(ConfigError):
+    """The stored session has a format that this version of the server does not read."""
+
+
+class Cold(msgspec.Struct, frozen=True):
+    """The part of a session that changes rarely, in format 1."""
+
+    keys: Keys
+    public_key: bytes
+    """The device's SubjectPublicKeyInfo, which the handshake proved."""
+    device_id: str | None
+    hello: Hello | None
+    has_system: bool
+    has_application: bool
+    subscriptions: tuple[Subscribe, ...]
+
+
+class Session:
+    """What conversations read and change. One for each DTLS session, resumptions included."""
+
+    __slots__ = (
+        "blocks", "connection_id", "device_id", "has_application", "has_system",
+        "hello", "keys", "last_setup_s", "public_key", "settled",
+        "subscriptions",
+    )  # fmt: skip
+
+    def __init__(self, connection_id: bytes, keys: Keys, public_key: bytes) -> None:
+        self.connection_id = connection_id
+        self.keys = keys
+        self.public_key = public_key
+        self.device_id: DeviceId | None = None
+        self.hello: Hello | None = None
+        self.has_system = False
+        self.has_application = False
+        self.subscriptions: list[Subscribe] = []
+        self.blocks: Reassembly | None = None
+        self.settled = False
+        """Everything that a new session tells has come; after a restart nothing of it is missed."""
+        self.last_setup_s = 0.0
+
+    @property
+    def max_message_size(self) -> int:
+        """Bytes of a message that the device takes; 800 if unknown (device-protocol.md §1.4.4)."""
+        size = self.hello.max_message_size if self.hello else None
+        return size or 800
+
+    @property
+    def product_version(self) -> int:
+        """What events carry as `version`: 0 when the firmware declares none."""
+        version = self.hello.product_version if self.hello else 0xFFFF
+        return 0 if version == 0xFFFF else version
+
+
+def encode_cold(session: Session) -> bytes:
+    """The cold part as it is sealed and stored."""
+    return msgspec.msgpack.encode(
+        Cold(
+            keys=session.keys,
+            public_key=session.public_key,
+            device_id=session.device_id,
+            hello=session.hello,
+            has_system=session.has_system,
+            has_application=session.has_application,
+            subscriptions=tuple(session.subscriptions),
+        )
+    )
+
+
+def decode_cold(connection_id: bytes, format_number: int, stored: bytes) -> Session:
+    """Raises UnreadableSessionError for another format or a value that does not fit it."""
+    if format_number != FORMAT:
+        raise UnreadableSessionError(f"Session format {format_number}, not {FORMAT}.")
+    try:
+        cold = msgspec.msgpack.decode(stored, type=Cold)
+    except msgspec.MsgspecError as error:
+        raise UnreadableSessionError(f"Session value of format {FORMAT}: {error}.") from error
+    session = Session(connection_id, cold.keys, cold.public_key)
+    session.device_id = DeviceId(cold.device_id) if cold.device_id is not None else None
+    session.hello = cold.hello
+    session.has_system = cold.has_system
+    session.has_application = cold.has_application
+    session.subscriptions = list(cold.subscriptions)
+    return session
