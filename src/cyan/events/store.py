@@ -77,6 +77,8 @@ MAX_ROWS_A_STATEMENT: Final = 512
 """Rows of one INSERT: the writer thread gives up the interpreter lock at each step of SQLite, and
 gets it back only when the busy loop lets go."""
 
+_LAST_POSITION: Final = 2**63 - 1
+
 _EVENT_COLUMNS: Final = tuple(events_event.c[name] for name in Event.__struct_fields__)
 _INSERT_COLUMNS: Final = ("position", "end_byte", *Event.__struct_fields__)
 
@@ -213,9 +215,10 @@ def stretch_bytes(connection: Connection) -> int:
     return int(newest[1] - oldest[1]) + ROW_OVERHEAD_BYTES
 
 
-def head(connection: Connection, up_to: int, limit: int) -> Sequence[Row[*tuple[Any, ...]]]:
-    """The oldest rows not after a position: (position, published_at_ms, end_byte)."""
-    return connection.execute(_HEAD, {"up_to": up_to, "page": limit}).fetchall()
+def head(connection: Connection, up_to: int | None, limit: int) -> Sequence[Row[*tuple[Any, ...]]]:
+    """The oldest rows, not after a position if given: (position, published_at_ms, end_byte)."""
+    end = _LAST_POSITION if up_to is None else up_to
+    return connection.execute(_HEAD, {"up_to": end, "page": limit}).fetchall()
 
 
 def trim(connection: Connection, up_to: int) -> None:

@@ -1,0 +1,121 @@
+"""All open streams: found by owner, device and prefix, and by the token that opened them."""
+
+import asyncio
+
+import structlog
+
+from cyan.core.clock import Clock
+from cyan.core.errors import ConflictError
+from cyan.core.ids import DeviceId
+from cyan.events.cursors import Cursors
+from cyan.events.model import Event
+from cyan.events.prefixes import PrefixIndex
+from cyan.events.rendering import to_json
+from cyan.events.streams import Replay, Stream, StreamFilter
+from cyan.rest.sse import frame
+
+MAX_STREAMS_OF_AN_OWNER = 1000
+"""Open streams of one account; the documented limit of 100 is for each source address."""
+
+_log = structlog.get_logger(__name__)
+
+_Place = tuple[str, DeviceId | None]
+
+
+class TooManyStreamsError(ConflictError):
+    """This account has 1000 event streams open; close some first."""
+
+
+class Readers:
+    """Open streams, and pushing each event to those that want it."""
+
+    def __init__(self, cursors: Cursors, clock: Clock) -> None:
+        self._cursors = cursors
+        self._clock = clock
+        self._by_place: dict[_Place, PrefixIndex[Stream, Stream]] = {}
+        self._of_token: dict[str, dict[Stream, asyncio.TimerHandle | None]] = {}
+        self._counts: dict[str, int] = {}
+
+    def open(
+        self,
+        wanted: StreamFilter,
+        *,
+        token_id: str,
+        expires_at_ms: int | None,
+        with_ids: bool,
+        replay: Replay | None,
+    ) -> Stream:
+        """A stream that ends when its token does. Raises TooManyStreamsError."""
+        count = self._counts.get(wanted.owner_id, 0)
+        if count >= MAX_STREAMS_OF_AN_OWNER:
+            raise TooManyStreamsError
+        stream = Stream(wanted, token_id, with_ids=with_ids, replay=replay, on_close=self._forget)
+        self._counts[wanted.owner_id] = count + 1
+        place = (wanted.owner_id, wanted.device_id)
+        index = self._by_place.get(place)
+        if index is None:
+            index = self._by_place[place] = PrefixIndex()
+        index.add(wanted.prefix, stream, stream)
+        expiry = None
+        if expires_at_ms is not None:
+            left_s = max(0, expires_at_ms - self._clock.now_ms()) / 1000
+            expiry = asyncio.get_running_loop().call_later(left_s, stream.close)
+        self._of_token.setdefault(token_id, {})[stream] = expiry
+        return stream
+
+    def close_of_token(self, token_id: str) -> None:
+        for stream in list(self._of_token.get(token_id, ())):
+            stream.close()
+
+    def close_all(self) -> None:
+        for token_id in list(self._of_token):
+            self.close_of_token(token_id)
+
+    def count(self) -> int:
+        return sum(self._counts.values())
+
+    def push(self, position: int, event: Event, touched: set[Stream]) -> None:
+        """Give the event to its live streams, and add these to `touched`."""
+        owner_id = event.owner_id
+        if owner_id is None or owner_id not in self._counts:
+            return
+        plain = marked = None
+        for place in ((owner_id, None), (owner_id, DeviceId(event.origin))):
+            index = self._by_place.get(place)
+            if index is None:
+                continue
+            for streams in index.match(event.name):
+                for stream in list(streams):
+                    if not stream.is_live:
+                        continue
+                    if stream.with_ids:
+                        marked = marked or self.frame(position, event, with_id=True)
+                        stream.push(marked)
+                    else:
+                        plain = plain or self.frame(position, event, with_id=False)
+                        stream.push(plain)
+                    touched.add(stream)
+
+    def frame(self, position: int, event: Event, *, with_id: bool) -> bytes:
+        """The event as bytes of a stream, with its cursor for those who asked for cursors."""
+        cursor = self._cursors.encode(position) if with_id else None
+        return frame(event.name, to_json(event), cursor)
+
+    def _forget(self, stream: Stream) -> None:
+        wanted = stream.filter
+        place = (wanted.owner_id, wanted.device_id)
+        index = self._by_place[place]
+        index.discard(wanted.prefix, stream)
+        if not index:
+            del self._by_place[place]
+        self._counts[wanted.owner_id] -= 1
+        if not self._counts[wanted.owner_id]:
+            del self._counts[wanted.owner_id]
+        streams = self._of_token[stream.token_id]
+        expiry = streams.pop(stream)
+        if expiry is not None:
+            expiry.cancel()
+        if not streams:
+            del self._of_token[stream.token_id]
+        if stream.was_cut_off:
+            _log.warning("events.slow_reader_cut_off", owner_id=wanted.owner_id)
