@@ -1,5 +1,6 @@
 """Who gets which event: the streams of people and the subscriptions of connected devices."""
 
+from cyan.accounts.model import TokensRevoked
 from cyan.core.bus import Bus
 from cyan.core.clock import Clock
 from cyan.core.ids import DeviceId, UserId, is_device_id
@@ -119,7 +120,13 @@ class Hub:
         return self._owners.owner_of(DeviceId(event.origin)) == owner_id
 
 
-def follow_ownership(bus: Bus, hub: Hub) -> None:
-    """Let the hub move a device's subscriptions when the device changes hands."""
+def follow(bus: Bus, hub: Hub) -> None:
+    """Let the hub follow devices that change hands, and end what revoked tokens opened."""
+
+    def on_tokens_revoked(fact: TokensRevoked) -> None:
+        for token_id in fact.token_ids:
+            hub.close_streams(token_id)
+
     bus.subscribe(DeviceClaimed, lambda fact: hub.ownership_changed(fact.device_id))
     bus.subscribe(DeviceReleased, lambda fact: hub.ownership_changed(fact.device_id))
+    bus.subscribe(TokensRevoked, on_tokens_revoked)
