@@ -1,0 +1,239 @@
+"""A simulated device, a small cloud made of the server's half of `wire`, and a clock of their own.
+
+Nothing waits: time jumps to the next deadline. Datagrams arrive at once, in order.
+"""
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from cyan.sim.application import Workload
+from cyan.sim.device import Device
+from cyan.sim.facts import EndReason, Fact, HandshakeDone, State, StateChanged
+from cyan.sim.identity import Identity
+from cyan.sim.platforms import PLATFORMS
+from cyan.sim.session import StoredDevice
+from cyan.wire import coap
+from cyan.wire.dtls import alerts
+from cyan.wire.dtls.record import ALERT, APPLICATION_DATA, ServerRecords, connection_id_of
+from cyan.wire.dtls.server import (
+    ServerHandshake,
+    has_cookie,
+    hello_verify_request,
+    make_cookie,
+    read_client_hello,
+)
+from cyan.wire.messages import encode_time_answer
+
+SERVER_KEY = ec.derive_private_key(0xC7A9, ec.SECP256R1())
+SEED = "tests"
+UNIX_TIME_S = 1_700_000_000
+
+_COOKIE_SECRET = b"tests/sim"
+_HANDSHAKE_TYPE = 22
+
+
+@dataclass(frozen=True)
+class Heard:
+    """A CoAP message that the cloud got: when, from which port, in a record of which outer type."""
+
+    at: float
+    port: int
+    outer_type: int
+    data: bytes
+
+    @property
+    def message(self) -> coap.Message:
+        return coap.decode(self.data)
+
+
+def answer_everything(message: coap.Message) -> bytes | None:
+    """What a healthy cloud acknowledges with."""
+    if message.type != coap.CON:
+        return None
+    if message.code == coap.GET and message.options == ((coap.URI_PATH, b"t"),):
+        return encode_time_answer(message.message_id, message.token, UNIX_TIME_S)
+    return coap.encode_empty_ack(message.message_id)
+
+
+@dataclass
+class Cloud:
+    """Answers handshakes and messages. `is_alive` False: it hears and says nothing. `answer` makes
+    the acknowledgement of a message, None for none."""
+
+    is_alive: bool = True
+    answer: Callable[[coap.Message], bytes | None] = answer_everything
+    handshakes: int = 0
+    hellos: list[tuple[float, bytes]] = field(default_factory=list)
+    heard: list[Heard] = field(default_factory=list)
+    records: ServerRecords | None = None
+    _pending: ServerHandshake | None = None
+    _next_request_id: int = 40_000
+
+    def on_datagram(self, datagram: bytes, port: int, now: float) -> list[bytes]:
+        if datagram[0] == _HANDSHAKE_TYPE and datagram[13] == 1:
+            self.hellos.append((now, datagram))
+        if not self.is_alive:
+            return []
+        if datagram[0] == _HANDSHAKE_TYPE:
+            return self._on_handshake(datagram, port)
+        return self._on_record(datagram, port, now)
+
+    def request(self, encode: Callable[[int], bytes]) -> bytes:
+        """A datagram with a message under an id of the cloud's own."""
+        self._next_request_id += 1
+        return self.seal(encode(self._next_request_id))
+
+    def seal(self, message: bytes) -> bytes:
+        assert self.records is not None
+        return self.records.seal_data(message)
+
+    def close_notify(self) -> bytes:
+        assert self.records is not None
+        return self.records.seal(ALERT, alerts.CLOSE_NOTIFY)
+
+    def messages(self) -> list[coap.Message]:
+        return [heard.message for heard in self.heard]
+
+    def _on_handshake(self, datagram: bytes, port: int) -> list[bytes]:
+        if datagram[13] == 1:
+            hello = read_client_hello(datagram)
+            address = str(port).encode()
+            if not has_cookie(_COOKIE_SECRET, address, hello):
+                return [hello_verify_request(hello, make_cookie(_COOKIE_SECRET, address, hello))]
+            self._pending = ServerHandshake(
+                hello,
+                server_key=SERVER_KEY,
+                entropy=bytes((self.handshakes,)) * 64,
+                connection_id=(self.handshakes + 1).to_bytes(8, "big"),
+            )
+            return [self._pending.flight]
+        if self._pending is None:
+            return []
+        answer = self._pending.feed(datagram)
+        established = self._pending.established
+        if established is None:
+            return [] if answer is None else [answer]
+        self.handshakes += 1
+        self._pending = None
+        self.records = ServerRecords(
+            established.keys,
+            established.connection_id,
+            highest_received=established.highest_received,
+            replay_window=established.replay_window,
+        )
+        return [established.final_flight(self.records)]
+
+    def _on_record(self, datagram: bytes, port: int, now: float) -> list[bytes]:
+        if self.records is None or connection_id_of(datagram) != self.records.connection_id:
+            return []
+        opened = self.records.open(datagram)
+        assert opened is not None, "a device never repeats a record"
+        content_type, content = opened
+        assert content_type == APPLICATION_DATA
+        self.heard.append(Heard(now, port, datagram[0], content))
+        answer = self.answer(coap.decode(content))
+        return [] if answer is None else [self.seal(answer)]
+
+
+class World:
+    """One device and its cloud. `facts` are what the device told, with their times."""
+
+    def __init__(
+        self,
+        workload: Workload | None = None,
+        *,
+        platform: str = "argon",
+        seed: str = SEED,
+        index: int = 0,
+        cloud: Cloud | None = None,
+        stored: StoredDevice | None = None,
+        now: float = 0.0,
+    ) -> None:
+        self.now = now
+        self.port = 0
+        self.cloud = Cloud() if cloud is None else cloud
+        self.facts: list[tuple[float, Fact]] = []
+        self.sent: list[tuple[float, bytes]] = []
+        self._inbox: deque[bytes] = deque()
+        self.device = Device(
+            Identity(seed, index),
+            PLATFORMS[platform],
+            Workload(event_interval_s=None) if workload is None else workload,
+            SERVER_KEY.public_key(),
+            self,
+            seed=seed,
+            stored=stored,
+        )
+        self.device.start(now)
+
+    # The device's host.
+
+    def send(self, datagram: bytes) -> None:
+        self.sent.append((self.now, datagram))
+        self._inbox.extend(self.cloud.on_datagram(datagram, self.port, self.now))
+
+    def open_port(self) -> None:
+        self.port += 1
+        self._inbox.clear()
+
+    def on_fact(self, fact: Fact) -> None:
+        self.facts.append((self.now, fact))
+
+    # For the tests.
+
+    def run(self, seconds: float) -> None:
+        """Lets time pass."""
+        end = self.now + seconds
+        self._settle()
+        while self.device.deadline() <= end:
+            self.now = max(self.now, self.device.deadline())
+            self.device.on_deadline(self.now)
+            self._settle()
+        self.now = end
+
+    def ask(self, encode: Callable[[int], bytes]) -> list[coap.Message]:
+        """Sends a request of the cloud; returns what the device said to it at once."""
+        before = len(self.cloud.heard)
+        self.deliver(self.cloud.request(encode))
+        return self.cloud.messages()[before:]
+
+    def deliver(self, datagram: bytes) -> None:
+        """A datagram arrives at the device."""
+        self._inbox.append(datagram)
+        self._settle()
+
+    @property
+    def states(self) -> list[State]:
+        return [fact.state for _, fact in self.facts if isinstance(fact, StateChanged)]
+
+    @property
+    def ends(self) -> list[tuple[float, EndReason]]:
+        """When and why connections ended."""
+        return [
+            (at, fact.reason)
+            for at, fact in self.facts
+            if isinstance(fact, StateChanged) and fact.reason is not None
+        ]
+
+    @property
+    def handshakes(self) -> list[bool]:
+        """For each one whether it was a resumption."""
+        return [fact.resumed for _, fact in self.facts if isinstance(fact, HandshakeDone)]
+
+    def of(self, kind: type[Fact]) -> list[Fact]:
+        return [fact for _, fact in self.facts if isinstance(fact, kind)]
+
+    def _settle(self) -> None:
+        while self._inbox:
+            self.device.on_datagram(self._inbox.popleft(), self.now)
+
+
+def online_world(workload: Workload | None = None, *, platform: str = "argon") -> World:
+    """A device that has just come online."""
+    world = World(workload, platform=platform)
+    world.run(0.5)
+    assert world.device.state is State.ONLINE
+    return world
