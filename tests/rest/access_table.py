@@ -1,0 +1,88 @@
+"""Who gets what at each route. `test_access.py` asks them all; a route without a row fails there.
+
+A new feature adds its `routes(…)` to `world.py` and a row for each of them here.
+"""
+
+from dataclasses import dataclass, field
+
+from cyan.rest import unbuilt
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """A status, and what the JSON body has at least."""
+
+    status: int
+    body: dict[str, object] = field(default_factory=dict)
+
+
+NO_TOKEN = Expected(
+    400,
+    {"error": "invalid_request", "error_description": "The access token was not found"},
+)
+EXPIRED = Expected(
+    401,
+    {"error": "invalid_token", "error_description": "The access token provided has expired."},
+)
+OWN_ONLY = Expected(200)
+"""The route shows or changes what is the caller's own; a stranger has nothing to be kept from."""
+DENIED = Expected(403, {"error": "Permission Denied"})
+NOT_BUILT = Expected(501, {"ok": False, "error": "not_implemented"})
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """What each of three gets who asks for Ada's things: Cleo is the stranger.
+
+    `fields` is the JSON body that they send.
+    """
+
+    stranger: Expected
+    nobody: Expected = NO_TOKEN
+    expired: Expected = EXPIRED
+    fields: dict[str, object] = field(default_factory=dict)
+
+
+BAD_LOGIN = Expected(400, {"error": "invalid_request"})
+
+TABLE: dict[tuple[str, str], Row] = {
+    ("POST", "/oauth/token"): Row(BAD_LOGIN, BAD_LOGIN, BAD_LOGIN),
+    ("GET", "/v1/access_tokens"): Row(OWN_ONLY),
+    ("DELETE", "/v1/access_tokens"): Row(OWN_ONLY),
+    ("GET", "/v1/access_tokens/current"): Row(OWN_ONLY),
+    ("DELETE", "/v1/access_tokens/current"): Row(OWN_ONLY),
+    # For Ada's handle a stranger gets the answer for one that does not exist; test_tokens.py shows
+    # that nothing ends.
+    ("DELETE", "/v1/access_tokens/{token}"): Row(Expected(200, {"ok": True})),
+    ("GET", "/v1/user"): Row(OWN_ONLY),
+    ("GET", "/v1/user/identify"): Row(OWN_ONLY),
+    ("GET", "/v1/devices"): Row(OWN_ONLY),
+    ("POST", "/v1/devices"): Row(
+        Expected(403, {"ok": False, "errors": ["That belongs to someone else."]}),
+        fields={"id": "{device}"},
+    ),
+    ("GET", "/v1/devices/{device}"): Row(DENIED),
+    ("PUT", "/v1/devices/{device}"): Row(DENIED, fields={"name": "mine"}),
+    ("DELETE", "/v1/devices/{device}"): Row(DENIED),
+    ("PUT", "/v1/devices/{device}/ping"): Row(DENIED),
+    ("GET", "/v1/devices/{device}/{variable}"): Row(DENIED),
+    ("POST", "/v1/devices/{device}/{function}"): Row(DENIED),
+}
+
+PUBLIC_BUT_NOT_BUILT = {
+    ("POST", "/v1/users"),
+    ("POST", "/v1/user/password-reset"),
+    ("PUT", "/v1/user/password-reset"),
+    ("GET", "/v1/firmware/device-os/{version}/{file}"),
+    ("POST", "/v1/products/{product}/customers"),
+}
+"""rest-api-core.md §1.2: no token is asked for."""
+
+TABLE |= {
+    (route.method, route.path): Row(NOT_BUILT, NOT_BUILT, NOT_BUILT)
+    if (route.method, route.path) in PUBLIC_BUT_NOT_BUILT
+    else Row(NOT_BUILT)
+    for route in unbuilt.routes()
+}
+# A build target list may be read without a token, but a bad one is refused (§1.2).
+TABLE["GET", "/v1/build_targets"] = Row(NOT_BUILT, nobody=NOT_BUILT)
