@@ -65,6 +65,7 @@ class Cloud:
 
     is_alive: bool = True
     answer: Callable[[coap.Message], bytes | None] = answer_everything
+    first_connection_id: int = 0
     handshakes: int = 0
     hellos: list[tuple[float, bytes]] = field(default_factory=list)
     heard: list[Heard] = field(default_factory=list)
@@ -107,7 +108,7 @@ class Cloud:
                 hello,
                 server_key=SERVER_KEY,
                 entropy=bytes((self.handshakes,)) * 64,
-                connection_id=(self.handshakes + 1).to_bytes(8, "big"),
+                connection_id=(self.first_connection_id + self.handshakes).to_bytes(8, "big"),
             )
             return [self._pending.flight]
         if self._pending is None:

@@ -58,7 +58,7 @@ class Fleet:
         self.reporter = reporter
         self.journal = journal
         self._family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
-        self._address = address
+        self.address = address
         self._folder = folder
         self._deadlines = Deadlines(len(identities))
         self._timer: asyncio.TimerHandle | None = None
@@ -104,10 +104,13 @@ class Fleet:
             self.journal.flush()
 
     def open_socket(self, on_readable: Callable[[], None]) -> socket.socket:
-        """A socket of its own port, connected to the server."""
+        """A socket with a port of its own.
+
+        Not connected: a connected one reports the closed port of a dead server as an error of the
+        socket, and libuv stops to watch a socket with an error.
+        """
         sock = socket.socket(self._family, socket.SOCK_DGRAM)
         sock.setblocking(False)
-        sock.connect(self._address)
         self.loop.add_reader(sock.fileno(), on_readable)
         return sock
 
@@ -194,11 +197,10 @@ class _Member:
         self._socket: socket.socket | None = None
 
     def send(self, datagram: bytes) -> None:
-        # A full buffer loses the datagram and a closed port of a dead server tells on itself here:
-        # to the device both are silence (session-behaviour.md).
+        # What a full buffer or a missing route loses is silence to the device.
         if self._socket is not None:
             with contextlib.suppress(OSError):
-                self._socket.send(datagram)
+                self._socket.sendto(datagram, self._fleet.address)
 
     def open_port(self) -> None:
         self.close_port()
@@ -221,12 +223,10 @@ class _Member:
             if sock is None or sock is not self._socket:
                 break
             try:
-                datagram = sock.recv(MAX_DATAGRAM_BYTES)
-            except BlockingIOError:
-                break
+                datagram, sender = sock.recvfrom(MAX_DATAGRAM_BYTES)
             except OSError:
-                # The port of a dead server is closed; the error is taken off by reading it.
-                continue
-            self.device.on_datagram(datagram, now)
+                break
+            if sender[:2] == self._fleet.address:
+                self.device.on_datagram(datagram, now)
         self._fleet.after(self._index)
         self._fleet.flush()
