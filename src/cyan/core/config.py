@@ -78,13 +78,14 @@ def load_config(
     overrides: Mapping[str, Any] | None = None,
     environment: Mapping[str, str] | None = None,
     file: Path | None = None,
+    defaults: Mapping[str, Any] | None = None,
 ) -> Config:
-    """Defaults, `file` (TOML, or CYAN_CONFIG), environment, `overrides`; later ones win.
+    """`defaults`, `file` (TOML, or CYAN_CONFIG), environment, `overrides`; later ones win.
 
     Raises ConfigError, which names the key, for an unknown key or a value that does not fit.
     """
     env = os.environ if environment is None else environment
-    values: dict[str, Any] = {}
+    values: dict[str, Any] = dict(defaults or {})
     path = file or (Path(env["CYAN_CONFIG"]) if env.get("CYAN_CONFIG") else None)
     if path is not None:
         values.update(_from_file(path))

@@ -91,6 +91,7 @@ class Gateway:
         self._hub = hub
         self._presence = devices
         self._bus = bus
+        self._ownership = ownership
         self.owner_of = ownership.owner_of
         self.now_ms = clock.now_ms
         self.now_s = clock.monotonic
@@ -156,8 +157,9 @@ class Gateway:
         link = self._by_device.get(device_id)
         return link if link is not None and link.is_online else None
 
-    def session_count(self) -> int:
-        return len(self._links)
+    @property
+    def is_listening(self) -> bool:
+        return self._socket is not None
 
     def disconnect(self, device_id: DeviceId, reason: str) -> None:
         """End the device's session; it comes back with a full handshake, if it may."""
@@ -334,6 +336,8 @@ class Gateway:
             )
             link.end(f"refused: {admission.reason}")
             return
+        # A command may have registered the device, with its owner, beside the running server.
+        self._ownership.refresh(device_id)
         older = self._by_device.get(device_id)
         was_online = older is not None and older.is_online
         if older is not None and older is not link:

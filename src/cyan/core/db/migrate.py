@@ -1,5 +1,6 @@
 """The schema's version: brought up to date on request, checked at start, never guessed."""
 
+import contextlib
 import sqlite3
 from pathlib import Path
 
@@ -71,10 +72,8 @@ def upgrade(path: Path) -> str | None:
         return before
     path.touch(mode=0o600, exist_ok=True)
     if before is not None:
-        try:
+        with contextlib.suppress(SchemaOldError):
             check(path)
-        except SchemaOldError:
-            pass
     config = _alembic(path)
     try:
         command.upgrade(config, "head")

@@ -1,0 +1,314 @@
+"""The composition root: configuration to parts, parts to a server that runs."""
+
+import asyncio
+import contextlib
+import os
+import socket
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import structlog
+import uvicorn
+from starlette.responses import Response
+from starlette.types import ASGIApp
+
+from cyan.accounts import api as accounts_api
+from cyan.accounts.model import TokensRevoked
+from cyan.accounts.passwords import Passwords
+from cyan.accounts.people import People
+from cyan.accounts.tokens import Tokens
+from cyan.calls import api as calls_api
+from cyan.calls.service import Calls
+from cyan.core import metrics
+from cyan.core.bus import Bus
+from cyan.core.clock import Clock, SystemClock
+from cyan.core.config import Config
+from cyan.core.db import migrate
+from cyan.core.db.engine import Database
+from cyan.core.secrets import open_vault, write_private
+from cyan.devices import api as devices_api
+from cyan.devices.access import DeviceAccess
+from cyan.devices.claiming import Claiming
+from cyan.devices.model import DeviceClaimed, DeviceReleased
+from cyan.devices.ownership import Ownership
+from cyan.devices.presence import Presence
+from cyan.devices.resource import DeviceResource
+from cyan.events import api as events_api
+from cyan.events.cursors import Cursors
+from cyan.events.hub import Hub
+from cyan.events.jobs import Retention
+from cyan.events.log import EventLog
+from cyan.events.service import EventService
+from cyan.gateway.adoption import REMEMBER_MS
+from cyan.gateway.calls import DeviceLinks
+from cyan.gateway.gateway import Gateway
+from cyan.gateway.keys import open_server_key
+from cyan.gateway.udp import bind, datagram_socket
+from cyan.rest import unbuilt
+from cyan.rest.application import build_asgi
+from cyan.rest.auth import Auth
+from cyan.rest.call import Call
+from cyan.rest.errors import described
+from cyan.rest.registry import Registry, Route
+from cyan.rest.responses import json_response
+
+CURSOR_KEY_FILE: Final = "cursors.key"
+CURSOR_KEY_BYTES: Final = 16
+
+GRACEFUL_STOP_S: Final = 5
+"""How long open requests may take after a signal; streams are closed at once."""
+
+LogFactory = Callable[[Database, Clock], EventLog]
+
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """Everything that a running server consists of."""
+
+    config: Config
+    clock: Clock
+    bus: Bus
+    database: Database
+    passwords: Passwords
+    people: People
+    tokens: Tokens
+    ownership: Ownership
+    presence: Presence
+    event_log: EventLog
+    cursors: Cursors
+    hub: Hub
+    events: EventService
+    gateway: Gateway
+    registry: Registry
+
+
+def open_data(config: Config) -> Path:
+    """The data folder, made if it is missing, for its owner only."""
+    config.data.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return config.data
+
+
+def build(config: Config, *, log_factory: LogFactory = EventLog) -> Parts:
+    """Make every part, on the loop that will run them. The schema must be up to date."""
+    data = open_data(config)
+    migrate.check(config.database_path)
+    clock, bus = SystemClock(), Bus()
+    vault, server_key = open_vault(data), open_server_key(data)
+    database = Database(config.database_path)
+    passwords = Passwords()
+    people, tokens = People(database, passwords), Tokens(database, clock, bus)
+    ownership, presence = Ownership(database), Presence(database)
+    event_log = log_factory(database, clock)
+    cursors = Cursors(_cursor_key(data))
+    hub = Hub(event_log, ownership, cursors, clock)
+    event_log.on_committed.append(hub.deliver)
+    events = EventService(event_log, clock)
+    gateway = Gateway(
+        config=config,
+        clock=clock,
+        database=database,
+        vault=vault,
+        server_key=server_key,
+        events=events,
+        hub=hub,
+        ownership=ownership,
+        devices=presence,
+        bus=bus,
+    )
+    parts = Parts(
+        config=config,
+        clock=clock,
+        bus=bus,
+        database=database,
+        passwords=passwords,
+        people=people,
+        tokens=tokens,
+        ownership=ownership,
+        presence=presence,
+        event_log=event_log,
+        cursors=cursors,
+        hub=hub,
+        events=events,
+        gateway=gateway,
+        registry=Registry(),
+    )
+    _subscribe(parts)
+    parts.registry.add_all(_routes(parts))
+    return parts
+
+
+def _cursor_key(data: Path) -> bytes:
+    path = data / CURSOR_KEY_FILE
+    if not path.exists():
+        write_private(path, os.urandom(CURSOR_KEY_BYTES))
+    return path.read_bytes()
+
+
+def _subscribe(parts: Parts) -> None:
+    """Who reacts to which fact."""
+
+    def on_revoked(fact: TokensRevoked) -> None:
+        for token_id in fact.token_ids:
+            parts.hub.close_streams(token_id)
+
+    parts.bus.subscribe(TokensRevoked, on_revoked)
+    parts.bus.subscribe(DeviceClaimed, lambda fact: parts.hub.ownership_changed(fact.device_id))
+    parts.bus.subscribe(DeviceReleased, lambda fact: parts.hub.ownership_changed(fact.device_id))
+
+
+def _routes(parts: Parts) -> list[Route]:
+    access = DeviceAccess(parts.database)
+    claiming = Claiming(parts.database, parts.clock, parts.bus, parts.ownership, parts.presence)
+    resource = DeviceResource(parts.database, parts.clock, parts.presence)
+    calls = Calls(DeviceLinks(parts.gateway))
+    return [
+        *accounts_api.routes(parts.people, parts.tokens),
+        *devices_api.routes(access, claiming, resource),
+        *calls_api.routes(access, calls, parts.presence, resource),
+        *events_api.routes(parts.events, parts.hub, parts.cursors, access),
+        *unbuilt.routes(),
+        Route("GET", "/health", _health(parts), Auth.NONE, summary="Whether all parts are ready."),
+        Route("GET", "/metrics", _metrics(parts), Auth.OPTIONAL, summary="For Prometheus."),
+    ]
+
+
+def _health(parts: Parts) -> Callable[[Call], Awaitable[Response]]:
+    async def health(call: Call) -> Response:
+        """200 when all parts are ready: the database writes, devices can connect."""
+        ready = {"database": await _writes(parts), "udp": parts.gateway.is_listening}
+        status = 200 if all(ready.values()) else 503
+        body = {"ok": status == 200, "parts": ready, "online": parts.presence.online_count()}
+        return json_response(body, status)
+
+    return health
+
+
+async def _writes(parts: Parts) -> bool:
+    try:
+        async with asyncio.timeout(GRACEFUL_STOP_S):
+            await parts.database.write(lambda connection: None)
+    except Exception:
+        _log.exception("health.database")
+        return False
+    return True
+
+
+def _metrics(parts: Parts) -> Callable[[Call], Awaitable[Response]]:
+    async def exposition(call: Call) -> Response:
+        """Answers loopback, or the operator's token."""
+        client = call.request.client
+        is_local = client is not None and (client.host == "::1" or client.host.startswith("127."))
+        is_operator = call.known_caller is not None and call.known_caller.is_operator
+        if not (is_local or is_operator):
+            raise described(403, "forbidden", "Metrics answer this machine or the operator.")
+        return Response(metrics.exposition(), media_type=metrics.CONTENT_TYPE)
+
+    return exposition
+
+
+class Server:
+    """A server that runs: sockets bound, sessions adopted, API answering."""
+
+    def __init__(self, config: Config, *, log_factory: LogFactory = EventLog) -> None:
+        self._log_factory = log_factory
+        self.config = config
+        self.http_port = 0
+        self.udp_port = 0
+
+    async def run(self, on_ready: Callable[[Parts], None], stop: asyncio.Event) -> None:
+        """Serve until `stop` is set; `on_ready` is called when devices and people can connect.
+
+        Raises OSError when a port cannot be bound, ConfigError for an unusable data folder.
+        """
+        config = self.config
+        udp = bind(config.host, config.udp_port)
+        http = _bind_tcp(config.host, config.http_port)
+        self.udp_port, self.http_port = udp.getsockname()[1], http.getsockname()[1]
+        parts = build(config, log_factory=self._log_factory)
+        recent: dict[bytes, list[int]] = {}
+        since_ms = parts.clock.now_ms() - REMEMBER_MS
+        for session, message_id in parts.event_log.recent_messages(since_ms):
+            recent.setdefault(session, []).append(message_id)
+        await parts.gateway.start(datagram_socket(udp), recent)
+        retention = asyncio.create_task(
+            Retention(
+                parts.database,
+                parts.clock,
+                days=config.event_retention_days,
+                mib=config.event_retention_mib,
+            ).run()
+        )
+        server = _http_server(build_asgi(parts.registry, parts.tokens, parts.clock))
+        serving = asyncio.create_task(server.serve(sockets=[http]))
+        try:
+            await server.has_started(serving)
+            _log.info("server.ready", http_port=self.http_port, udp_port=self.udp_port)
+            on_ready(parts)
+            await stop.wait()
+        finally:
+            _log.info("server.stopping")
+            parts.hub.close()
+            server.should_exit = True
+            await serving
+            retention.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await retention
+            await parts.gateway.stop()
+            await parts.event_log.drain()
+            parts.passwords.close()
+            parts.database.close()
+            _log.info("server.stopped")
+
+
+def _bind_tcp(host: str, port: int) -> socket.socket:
+    info = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+    bound = socket.socket(info[0], socket.SOCK_STREAM)
+    try:
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.bind(info[4])
+    except OSError:
+        bound.close()
+        raise
+    return bound
+
+
+class _QuietServer(uvicorn.Server):
+    """Leaves signals to the process that runs it, and can be waited for."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self._ready = asyncio.Event()
+
+    @contextlib.contextmanager
+    def capture_signals(self):  # type: ignore[no-untyped-def]
+        yield
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self._ready.set()
+
+    async def has_started(self, serving: "asyncio.Task[None]") -> None:
+        """Returns when it listens; raises what ended `serving` before that."""
+        ready = asyncio.create_task(self._ready.wait())
+        await asyncio.wait({ready, serving}, return_when=asyncio.FIRST_COMPLETED)
+        ready.cancel()
+        if serving.done():
+            await serving
+
+
+def _http_server(asgi: ASGIApp) -> _QuietServer:
+    return _QuietServer(
+        uvicorn.Config(
+            asgi,
+            log_config=None,
+            access_log=False,
+            lifespan="off",
+            server_header=False,
+            timeout_graceful_shutdown=GRACEFUL_STOP_S,
+            backlog=2048,
+        )
+    )

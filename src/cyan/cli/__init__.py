@@ -1,0 +1,1 @@
+"""The command line: `cyan dev | serve | migrate | user | device | keys | sim`."""

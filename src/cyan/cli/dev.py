@@ -1,0 +1,229 @@
+"""`cyan dev`: everything on a laptop: a server, an account, simulated devices online."""
+
+import asyncio
+import json
+import secrets
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import click
+
+from cyan.accounts import people
+from cyan.accounts.tokens import issue_token
+from cyan.app import Parts, Server, open_data
+from cyan.cli.options import read_config, server_options
+from cyan.cli.running import only_one, run
+from cyan.core import log
+from cyan.core.clock import SystemClock
+from cyan.core.config import Config
+from cyan.core.db import migrate
+from cyan.core.db.engine import Database
+from cyan.core.ids import UserId, parse_device_id
+from cyan.devices import registry
+from cyan.gateway.keys import open_server_key, padded_public_key
+from cyan.sim.identity import Identity, make_identities
+from cyan.sim.statefolder import read_seed
+
+USERNAME: Final = "dev@cyan.local"
+CLIENT: Final = "particle-cli"
+KEY_FILE: Final = "server_udp_public.der"
+SIM_FOLDER: Final = "sim"
+
+ONLINE_WITHIN_S: Final = 30.0
+"""For the simulated devices; more than that is told and not waited for."""
+
+LOOPBACK: Final = "127.0.0.1"
+_EVERYWHERE: Final = frozenset({"", "0.0.0.0", "::"})  # noqa: S104
+
+
+@dataclass(frozen=True, slots=True)
+class _Account:
+    user_id: UserId
+    password: str | None
+    """None when it was printed at an earlier start."""
+    access_token: str
+
+
+@click.command()
+@server_options
+@click.option("--devices", type=int, help="Simulated devices (CYAN_DEVICES; default 3).")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON line when ready.")
+def dev(as_json: bool, **options: Any) -> None:
+    """Run everything at once: the server, an account and a few simulated devices."""
+    config = read_config(options, defaults={"enrolment": "open"})
+    log.configure(config.log_format, config.log_level)
+    with only_one(open_data(config)):
+        migrate.upgrade(config.database_path)
+        (config.data / SIM_FOLDER).mkdir(mode=0o700, exist_ok=True)
+        identities = (
+            make_identities(read_seed(config.data / SIM_FOLDER, None), config.devices)
+            if config.devices
+            else []
+        )
+        db = Database(config.database_path)
+        try:
+            account = _prepare_account(db)
+            names = _prepare_devices(db, account.user_id, identities)
+        finally:
+            db.close()
+        run(lambda stop: _serve(config, account, identities, names, as_json, stop))
+
+
+def _prepare_account(db: Database) -> _Account:
+    found = people.find_user(db, USERNAME)
+    password = None
+    if found is None:
+        password = secrets.token_urlsafe(12)
+        user_id = people.create_user(db, USERNAME, password, actor="server")
+    else:
+        user_id = found.id
+    token = issue_token(db, user_id, CLIENT)
+    return _Account(user_id, password, token.access_token)
+
+
+def _prepare_devices(
+    db: Database, owner: UserId, identities: list[Identity]
+) -> dict[str, str | None]:
+    """Register the simulated devices, all owned but the last; their names by id."""
+    names: dict[str, str | None] = {}
+    clock = SystemClock()
+    for identity in identities:
+        device_id = parse_device_id(identity.device_id)
+        known = registry.find_device(db, device_id)
+        if known is None:
+            is_last = identity is identities[-1]
+            known = registry.register_device(
+                db,
+                clock,
+                device_id,
+                name=None if is_last else identity.name,
+                owner=None if is_last else owner,
+                public_key=registry.read_public_key(identity.public_key_pem.encode()),
+            )
+        names[identity.device_id] = known.name
+    return names
+
+
+async def _serve(
+    config: Config,
+    account: _Account,
+    identities: list[Identity],
+    names: dict[str, str | None],
+    as_json: bool,
+    stop: asyncio.Event,
+) -> None:
+    server = Server(config)
+    ready = asyncio.Event()
+
+    def on_ready(_parts: Parts) -> None:
+        ready.set()
+
+    serving = asyncio.create_task(server.run(on_ready, stop))
+    waiting = asyncio.create_task(ready.wait())
+    await asyncio.wait({serving, waiting}, return_when=asyncio.FIRST_COMPLETED)
+    waiting.cancel()
+    if serving.done():
+        await serving
+        return
+    host = LOOPBACK if config.host in _EVERYWHERE else config.host
+    key_file = (config.data / KEY_FILE).absolute()
+    key = open_server_key(config.data)
+    key_file.write_bytes(padded_public_key(key, config.public_host or host, server.udp_port))
+    simulator = None
+    if identities:
+        simulator = await _start_simulator(config, host, server.udp_port, key_file, len(identities))
+    _tell(config, server, host, account, key_file, identities, names, as_json)
+    await serving
+    if simulator is not None:
+        assert simulator.stdin is not None
+        simulator.stdin.close()
+        await simulator.wait()
+
+
+async def _start_simulator(
+    config: Config, host: str, port: int, key_file: Path, count: int
+) -> asyncio.subprocess.Process:
+    """The simulator as its own process; it ends when its standard input does, so with us."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "cyan.sim",
+        "--count", str(count), "--server", host, "--port", str(port),
+        "--server-key", str(key_file), "--state", str(config.data / SIM_FOLDER),
+        "--json", "--stop-with-stdin",
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        start_new_session=True,  # a Ctrl-C is for the server, which then ends the simulator
+    )  # fmt: skip
+    assert process.stdout is not None
+    try:
+        async with asyncio.timeout(ONLINE_WITHIN_S):
+            while line := await process.stdout.readline():
+                if json.loads(line).get("ready"):
+                    break
+    except TimeoutError:
+        click.echo("Not all simulated devices are online yet.", err=True)
+    drain = asyncio.create_task(_drain(process.stdout))
+    drain.add_done_callback(lambda _task: None)
+    _keep.add(drain)
+    return process
+
+
+_keep: set[asyncio.Task[None]] = set()
+
+
+async def _drain(stream: asyncio.StreamReader) -> None:
+    while await stream.read(65536):
+        pass
+
+
+def _tell(
+    config: Config,
+    server: Server,
+    host: str,
+    account: _Account,
+    key_file: Path,
+    identities: list[Identity],
+    names: dict[str, str | None],
+    as_json: bool,
+) -> None:
+    shown_host = f"[{host}]" if ":" in host else host
+    api_url = f"http://{shown_host}:{server.http_port}"
+    if as_json:
+        line = {
+            "api_url": api_url,
+            "username": USERNAME,
+            "password": account.password,
+            "access_token": account.access_token,
+            "udp_port": server.udp_port,
+            "tcp_port": None,
+            "server_keys": {"udp": str(key_file), "tcp": None},
+            "devices": [
+                {"id": i.device_id, "name": names[i.device_id], "transport": "udp"}
+                for i in identities
+            ],
+        }
+        click.echo(json.dumps(line))
+        return
+    password = account.password
+    login = f"particle login --username {USERNAME}" + (
+        f" --password '{password}'" if password else ""
+    )
+    rows = "\n".join(
+        f"            {i.device_id}  {names[i.device_id] or '(nobody owns it yet)'}"
+        for i in identities
+    )
+    click.echo(
+        f"\nCyan is running. Stop it with Ctrl-C.\n\n"
+        f"  API       {api_url}\n"
+        f"  Devices   UDP port {server.udp_port}, server key {key_file}\n"
+        f"  Account   {USERNAME}\n"
+        f"  Password  {password or '(as printed at the first start; see `cyan user passwd`)'}\n"
+        f"  Token     {account.access_token}\n"
+        + (f"  Simulated\n{rows}\n" if rows else "")
+        + f"\nPoint the stock CLI at this server:\n\n"
+        f"  particle profile cyan\n"
+        f"  particle profile set apiUrl {api_url}\n"
+        f"  {login}\n"
+        f"  particle list\n"
+    )

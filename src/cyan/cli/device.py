@@ -1,0 +1,87 @@
+"""`cyan device`: the registry of devices, from the operator's side."""
+
+import base64
+from pathlib import Path
+
+import click
+
+from cyan.accounts import people
+from cyan.cli.options import data_option, open_database
+from cyan.core.clock import SystemClock
+from cyan.core.ids import UserId, parse_device_id
+from cyan.devices import registry
+
+
+@click.group()
+def device() -> None:
+    """Devices that this server knows."""
+
+
+@device.command()
+@click.argument("device_id")
+@click.option("--name", help="A name; an owned device gets one by itself.")
+@click.option("--owner", help="Username of the account that it belongs to.")
+@click.option(
+    "--key",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="Its public key (PEM or DER). Without it the first key seen is pinned.",
+)
+@data_option
+def add(
+    device_id: str, name: str | None, owner: str | None, key: Path | None, data: Path | None
+) -> None:
+    """Register a device; DEVICE_ID is 24 hex digits."""
+    parsed = parse_device_id(device_id)
+    public_key = registry.read_public_key(key.read_bytes()) if key is not None else None
+    db = open_database(data)
+    try:
+        owner_id: UserId | None = None
+        if owner is not None:
+            found = people.find_user(db, owner)
+            if found is None:
+                raise click.ClickException(f"There is no account {owner}. See `cyan user list`.")
+            owner_id = found.id
+        made = registry.register_device(
+            db, SystemClock(), parsed, name=name, owner=owner_id, public_key=public_key
+        )
+    finally:
+        db.close()
+    pinned = "its key is pinned" if public_key else "the first key seen will be pinned"
+    click.echo(f"Registered {made.id}{f' as {made.name}' if made.name else ''}; {pinned}.")
+
+
+@device.command("list")
+@data_option
+def list_(data: Path | None) -> None:
+    """List all registered devices."""
+    db = open_database(data)
+    try:
+        names = {person.id: person.username for person in people.list_users(db)}
+        for known in registry.list_devices(db):
+            owner = names.get(known.owner_id, "-") if known.owner_id else "-"
+            click.echo(f"{known.id}  {known.name or '-'}  {owner}")
+    finally:
+        db.close()
+
+
+@device.command()
+@click.argument("device_id")
+@click.option("--forget", is_flag=True, help="Forget the key: the next one seen is pinned.")
+@data_option
+def key(device_id: str, forget: bool, data: Path | None) -> None:
+    """Show the public key that is pinned to a device, or forget it."""
+    parsed = parse_device_id(device_id)
+    db = open_database(data)
+    try:
+        if forget:
+            registry.forget_key(db, SystemClock(), parsed)
+            click.echo(f"Forgot the key of {parsed}. The next key that it shows will be pinned.")
+            return
+        found = registry.show_key(db, parsed)
+    finally:
+        db.close()
+    if found is None:
+        click.echo(f"No key is pinned to {parsed} yet.")
+    else:
+        encoded = base64.b64encode(found.public_key).decode()
+        click.echo(f"SHA-256 {found.fingerprint}\nSPKI    {encoded}")
