@@ -15,7 +15,7 @@ from cyan.core.ids import DeviceId
 from cyan.core.ports import DescribedDevice
 from cyan.devices import store
 
-_BOOTED: Final = frozenset({"s", "u", "m"})
+_BOOTED: Final = ("s", "u", "m")
 """System parts, the user's application, a monolithic firmware."""
 
 _DEPENDENCIES: Final = 4

@@ -1,0 +1,15 @@
+"""The device routes over a real application and database."""
+
+import pytest
+from tests.cast import Cast
+from tests.clock import HandClock
+from tests.conftest import Serve
+from tests.devices.world import World, make_world
+
+from cyan.core.bus import Bus
+from cyan.core.db.engine import Database
+
+
+@pytest.fixture
+def world(db: Database, clock: HandClock, bus: Bus, cast: Cast, serve: Serve) -> World:
+    return make_world(db, clock, bus, cast, serve)

@@ -1,0 +1,130 @@
+"""The parts behind the device routes, put together as the program does it, with Ada and Cleo."""
+
+from dataclasses import dataclass, field
+
+import httpx
+from tests.calls.fake_link import FakeDevice, FakeLink
+from tests.cast import Cast, Person
+from tests.clock import HandClock
+from tests.conftest import Serve
+
+from cyan.calls import api as calls_api
+from cyan.calls.service import Calls
+from cyan.core.bus import Bus
+from cyan.core.db.engine import Database
+from cyan.core.ids import DeviceId, UserId
+from cyan.devices import api as devices_api
+from cyan.devices import description, registry
+from cyan.devices.access import DeviceAccess
+from cyan.devices.claiming import Claiming
+from cyan.devices.model import Device, DeviceClaimed, DeviceReleased
+from cyan.devices.ownership import Ownership
+from cyan.devices.presence import Presence
+from cyan.devices.resource import DeviceResource
+
+BORON = 13
+PHOTON = 6
+PERMISSION_DENIED = {
+    "error": "Permission Denied",
+    "info": "I didn't recognize that device name or ID, try opening /v1/devices",
+}
+
+
+def device_id(number: int) -> DeviceId:
+    return DeviceId(f"e00fce68{number:016x}")
+
+
+@dataclass
+class World:
+    """Everything, and what was told on the bus."""
+
+    db: Database
+    clock: HandClock
+    bus: Bus
+    cast: Cast
+    presence: Presence
+    ownership: Ownership
+    access: DeviceAccess
+    claiming: Claiming
+    resource: DeviceResource
+    link: FakeLink
+    client: httpx.AsyncClient
+    claimed: list[DeviceClaimed] = field(default_factory=list)
+    released: list[DeviceReleased] = field(default_factory=list)
+
+    def register(
+        self, number: int, owner: Person | None = None, *, name: str | None = None
+    ) -> DeviceId:
+        """A known device, the owner's if given; it was never online."""
+        made = registry.register_device(
+            self.db,
+            self.clock,
+            device_id(number),
+            name=name,
+            owner=None if owner is None else owner.user_id,
+        )
+        self.ownership.refresh(made.id)
+        return made.id
+
+    def connect(
+        self,
+        number: int,
+        functions: tuple[str, ...] = (),
+        variables: dict[str, int] | None = None,
+        *,
+        platform_id: int = BORON,
+        system_version: int | None = 6200,
+    ) -> FakeDevice:
+        """The device comes online and describes itself."""
+        at_ms = self.clock.now_ms()
+        known = device_id(number)
+        self.db.write_blocking(
+            lambda connection: description.store_hello(
+                connection,
+                known,
+                platform_id=platform_id,
+                product_id=platform_id,
+                product_version=0xFFFF,
+                system_version=system_version,
+                at_ms=at_ms,
+                ip_address="192.0.2.7",
+            )
+        )
+        self.db.write_blocking(
+            lambda connection: description.store_application(
+                connection, known, functions, variables or {}
+            )
+        )
+        return self.link.connect(known)
+
+    def stored(self, number: int) -> Device:
+        found = registry.find_device(self.db, device_id(number))
+        assert found is not None
+        return found
+
+    def owner_of(self, number: int) -> UserId | None:
+        """The stored owner, which is also what events are routed by."""
+        owner = self.stored(number).owner_id
+        assert self.ownership.owner_of(device_id(number)) == owner
+        return owner
+
+
+def make_world(db: Database, clock: HandClock, bus: Bus, cast: Cast, serve: Serve) -> World:
+    presence = Presence(db)
+    ownership = Ownership(db)
+    access = DeviceAccess(db)
+    claiming = Claiming(db, clock, bus, ownership, presence)
+    resource = DeviceResource(db, clock, presence)
+    link = FakeLink(clock, presence)
+    client = serve(
+        [
+            *devices_api.routes(access, claiming, resource),
+            *calls_api.routes(access, Calls(link), presence, resource),
+        ]
+    )
+    world = World(
+        db, clock, bus, cast, presence, ownership, access, claiming, resource, link, client
+    )
+    bus.subscribe(DeviceClaimed, world.claimed.append)
+    bus.subscribe(DeviceReleased, world.released.append)
+    return world
