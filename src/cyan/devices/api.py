@@ -18,7 +18,6 @@ from cyan.devices.naming import rename
 from cyan.devices.notes import write_notes
 from cyan.devices.resource import DeviceResource, NotBuiltError, StoredChange, StoredKey
 from cyan.plans.model import DeviceLimitError
-from cyan.rest.auth import Caller
 from cyan.rest.call import Call
 from cyan.rest.errors import (
     bad_request,
@@ -37,14 +36,9 @@ _TRUE = (True, "true", "1")
 
 
 def get_device(access: DeviceAccess, call: Call) -> Device:
-    """The device in the path, if the caller may; else the refusal that clients know."""
-    return get_callers_device(access, call.caller, call.path["device"])
-
-
-def get_callers_device(access: DeviceAccess, caller: Caller, id_or_name: str) -> Device:
-    """Raises ApiError 403, the same for an unknown device and a stranger's."""
+    """The device in the path. Raises ApiError 403, alike for an unknown one and a stranger's."""
     try:
-        return access.get(caller, id_or_name)
+        return access.get(call.caller, call.path["device"])
     except UnknownDeviceError as error:
         raise permission_denied() from error
 

@@ -55,7 +55,7 @@ class PresenceView(Protocol):
     def last_ip(self, device_id: DeviceId) -> str | None: ...
 
 
-class DeviceSummary(msgspec.Struct, frozen=True, omit_defaults=False):
+class DeviceSummary(msgspec.Struct, frozen=True):
     """A device in a list, as clients read it (rest-api-core.md §8.1)."""
 
     id: str
