@@ -6,12 +6,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from starlette.datastructures import UploadFile
+from starlette.requests import Request
 from starlette.responses import Response
+from starlette.types import Message
 from tests.conftest import Serve
 
 from cyan.rest.auth import Auth
-from cyan.rest.body import MAX_BODY_BYTES
+from cyan.rest.body import MAX_BODY_BYTES, read_bytes
 from cyan.rest.call import Call
+from cyan.rest.errors import ApiError
 from cyan.rest.forms import MAX_FIELDS, MalformedFormError, nest, parse_urlencoded
 from cyan.rest.registry import Route
 from cyan.rest.responses import json_response
@@ -144,3 +147,15 @@ def test_any_bracketing_is_read_or_malformed(pairs: list[tuple[str, str]]) -> No
     except MalformedFormError:
         return
     assert bool(fields) == bool(pairs)
+
+
+@pytest.mark.parametrize("declared", [str(MAX_BODY_BYTES + 1), "9" * 40])
+async def test_a_body_that_says_it_is_too_large_is_not_even_read(declared: str) -> None:
+    async def receive() -> Message:
+        raise AssertionError("the body was read")
+
+    headers = [(b"content-length", declared.encode())]
+    request = Request({"type": "http", "method": "POST", "headers": headers}, receive)
+    with pytest.raises(ApiError) as refused:
+        await read_bytes(request, MAX_BODY_BYTES)
+    assert refused.value.status == 413
