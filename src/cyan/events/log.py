@@ -116,7 +116,7 @@ class EventLog:
         before = self._position + 1
         while rows := store.messages_before(self._database, before, RECENT_PAGE):
             for row in rows:
-                position, published_at_ms, session, message_id = row.tuple()
+                position, published_at_ms, session, message_id = tuple(row)
                 if published_at_ms < since_ms:
                     return
                 before = position

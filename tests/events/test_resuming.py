@@ -1,0 +1,104 @@
+"""A reader goes on where it was: from the log, then live, with nothing lost or doubled."""
+
+import asyncio
+import re
+
+import pytest
+from tests.events.world import ADA, CLEO, LAMP, PUMP, World, names_in
+
+from cyan.events import log as log_module
+from cyan.events import store
+from cyan.events.streams import Stream
+
+
+async def last_id(stream: Stream) -> str:
+    chunk = await stream.next_chunk()
+    assert chunk is not None
+    ids: list[str] = re.findall(r"^id: (\S+)$", chunk.decode(), re.MULTILINE)
+    return ids[-1]
+
+
+async def test_a_cursor_from_a_stream_goes_on_behind_that_event(world: World) -> None:
+    stream = world.open(with_ids=True)
+    await world.publish(world.event("first"), world.event("second"))
+    cursor = await last_id(stream)
+    stream.close()
+    await world.publish(world.event("missed"))
+    again = world.open(with_ids=True, resume_after=world.cursors.decode(cursor))
+    await world.publish(world.event("live"))
+    assert await names_in(again) == ["missed", "live"]
+    await world.publish(world.event("later"))
+    assert await names_in(again) == ["later"]
+
+
+async def test_the_change_from_log_to_live_loses_and_doubles_nothing(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(log_module, "SCAN_SPAN", 7)
+    expected = [f"n{number}" for number in range(200)]
+    await world.publish(*(world.event(name) for name in expected[:100]))
+    stream = world.open(with_ids=True, resume_after=0)
+
+    async def go_on() -> None:
+        for name in expected[100:]:
+            world.service.accept(world.event(name), lambda committed: None)
+            await asyncio.sleep(0.001)
+
+    publishing = asyncio.ensure_future(go_on())
+    names: list[str] = []
+    while len(names) < 200:
+        more = await names_in(stream)
+        assert more
+        names += more
+    await publishing
+    assert names == expected
+
+
+async def test_a_long_log_is_read_in_pieces(world: World) -> None:
+    page = store.OWNER_PAGE
+    await world.publish(*(world.event(f"n{number}") for number in range(2 * page + 50)))
+    stream = world.open(with_ids=True, resume_after=0)
+    pieces = [await names_in(stream) for _ in range(3)]
+    assert [len(piece) for piece in pieces] == [page, page, 50]
+    assert len({name for piece in pieces for name in piece}) == 2 * page + 50
+
+
+async def test_only_events_of_the_reader_at_the_time_of_publishing_come_again(
+    world: World,
+) -> None:
+    await world.publish(world.event("cleos-then", owner_id=CLEO), world.event("adas"))
+    world.owners.book[LAMP] = ADA
+    assert await names_in(world.open(resume_after=0, with_ids=True)) == ["adas"]
+
+
+async def test_events_of_a_device_that_is_no_longer_theirs_do_not_come_again(
+    world: World,
+) -> None:
+    await world.publish(world.event("lamp"), world.event("pump", origin=PUMP))
+    await world.service.publish(ADA, "api", b"")
+    world.owners.book[LAMP] = CLEO
+    assert await names_in(world.open(resume_after=0, with_ids=True)) == ["pump", "api"]
+    cleos = world.open(resume_after=0, with_ids=True, owner_id=CLEO)
+    assert await names_in(cleos) == []
+
+
+async def test_prefix_and_device_hold_for_what_comes_again(world: World) -> None:
+    await world.publish(
+        world.event("temp/lamp"), world.event("temp/pump", origin=PUMP), world.event("other")
+    )
+    stream = world.open("temp", device_id=LAMP, resume_after=0, with_ids=True)
+    assert await names_in(stream) == ["temp/lamp"]
+
+
+async def test_a_cursor_older_than_the_log_begins_with_what_there_is(world: World) -> None:
+    await world.publish(*(world.event(f"n{number}") for number in range(5)))
+    await world.db.write(lambda connection: store.trim(connection, 3))
+    assert await names_in(world.open(resume_after=1, with_ids=True)) == ["n3", "n4"]
+
+
+async def test_a_cursor_at_the_end_reads_live_events_only(world: World) -> None:
+    await world.publish(world.event("before"))
+    stream = world.open(resume_after=1, with_ids=True)
+    assert await names_in(stream) == []
+    await world.publish(world.event("after"))
+    assert await names_in(stream) == ["after"]
