@@ -50,6 +50,7 @@ async def run_program(*arguments: str) -> AsyncIterator[Program]:
         "-m",
         "cyan.sim",
         *arguments,
+        limit=1 << 24,
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
@@ -65,8 +66,12 @@ async def run_program(*arguments: str) -> AsyncIterator[Program]:
 @pytest.fixture
 def key_file(tmp_path: Path) -> Path:
     path = tmp_path / "server_key.der"
-    path.write_bytes(server_key_file())
+    write(path, server_key_file())
     return path
+
+
+def write(path: Path, content: bytes) -> None:
+    path.write_bytes(content)
 
 
 def arguments_for(cloud: UdpCloud, key_file: Path, *more: str) -> list[str]:
@@ -85,6 +90,24 @@ async def test_it_tells_when_all_devices_are_online(key_file: Path) -> None:
     assert statistics["handshakes_full"] == 5
     assert statistics["handshakes_resumed"] == 0
     assert statistics["reconnects"] == 0
+
+
+async def test_the_key_file_tells_where_the_server_is(key_file: Path) -> None:
+    async with UdpCloud() as cloud:
+        write(key_file, server_key_file(cloud.port))
+        arguments = ("--json", "--server-key", str(key_file), "--count", "1")
+        async with run_program(*arguments) as program:
+            assert len((await program.line_with("ready"))["devices"]) == 1
+            await program.stop()
+
+
+async def test_a_bare_public_key_will_do(key_file: Path) -> None:
+    async with UdpCloud() as cloud:
+        write(key_file, server_key_file()[:91])
+        arguments = arguments_for(cloud, key_file, "--count", "1", "--server", "localhost")
+        async with run_program(*arguments) as program:
+            await program.line_with("ready")
+            await program.stop()
 
 
 async def test_it_says_goodbye_when_it_is_told_to_stop(key_file: Path) -> None:

@@ -12,12 +12,12 @@ from cyan.wire.server_key import ServerKey, encode_server_key
 _HANDSHAKE_TYPE = 22
 
 
-def server_key_file() -> bytes:
+def server_key_file(port: int | None = None) -> bytes:
     """A padded key file as devices have it."""
     public_key = SERVER_KEY.public_key().public_bytes(
         Encoding.DER, PublicFormat.SubjectPublicKeyInfo
     )
-    return encode_server_key(ServerKey(public_key, "127.0.0.1", 5684))
+    return encode_server_key(ServerKey(public_key, "127.0.0.1", port))
 
 
 class UdpCloud(asyncio.DatagramProtocol):

@@ -29,14 +29,15 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     """One run of the simulator.
 
     `seed` None takes the one in the state folder, or a fresh one. `server_key` is a padded server
-    key file or a SubjectPublicKeyInfo in DER. `rate` is events a second of all devices together:
+    key file or a SubjectPublicKeyInfo in DER; a padded one tells `server` and `port` where these
+    are None. `rate` is events a second of all devices together:
     None is one in 5 s for each device, 0 is none. `duration_s` None is until stopped.
     """
 
     count: int = DEFAULT_COUNT
     seed: str | None = None
-    server: str = DEFAULT_HOST
-    port: int = DEFAULT_PORT
+    server: str | None = None
+    port: int | None = None
     server_key: Path | None = None
     platform: str = DEFAULT_PLATFORM
     state: Path | None = None
@@ -69,7 +70,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
             raise OptionsError("--rate is not negative")
         if self.connect_rate <= 0:
             raise OptionsError("--connect-rate is above 0")
-        if not 1 <= self.port <= 0xFFFF:
+        if self.port is not None and not 1 <= self.port <= 0xFFFF:
             raise OptionsError("--port is 1 to 65535")
         if self.server_key is None and not self.print_keys:
             raise OptionsError("--server-key is needed: the file with the server's public key")
@@ -81,8 +82,8 @@ def parse(arguments: list[str]) -> Options:
     add = parser.add_argument
     add("--count", type=int, default=DEFAULT_COUNT, help="how many devices (%(default)s)")
     add("--seed", help="decides ids, names, keys: same seed, same devices")
-    add("--server", default=DEFAULT_HOST, metavar="HOST", help="address (%(default)s)")
-    add("--port", type=int, default=DEFAULT_PORT, help="UDP port (%(default)s)")
+    add("--server", metavar="HOST", help=f"address (that of the key file, else {DEFAULT_HOST})")
+    add("--port", type=int, help=f"UDP port (that of the key file, else {DEFAULT_PORT})")
     add("--server-key", type=Path, metavar="FILE", help="public key: key file or DER")
     add("--platform", default=DEFAULT_PLATFORM, choices=sorted(PLATFORMS))
     add("--state", type=Path, metavar="DIR", help="keeps seed and sessions over restarts")

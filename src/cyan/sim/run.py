@@ -8,6 +8,7 @@ import signal
 import socket
 import sys
 
+import msgspec
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 
@@ -15,12 +16,12 @@ from cyan.sim.application import Workload
 from cyan.sim.fleet import Fleet
 from cyan.sim.identity import make_identities
 from cyan.sim.journal import Journal
-from cyan.sim.options import Options, OptionsError
+from cyan.sim.options import DEFAULT_HOST, DEFAULT_PORT, Options, OptionsError
 from cyan.sim.platforms import PLATFORMS
 from cyan.sim.reporter import Reporter
 from cyan.sim.statefolder import StateFolder, StateInUseError, read_seed
 from cyan.wire.errors import MalformedError
-from cyan.wire.server_key import decode_server_key
+from cyan.wire.server_key import ServerKey, decode_server_key
 
 SPARE_FILES = 64
 """Open files beside the sockets."""
@@ -42,9 +43,8 @@ def main(options: Options) -> int:
         if options.print_keys:
             reporter.keys(seed, identities)
             return 0
-        server_public_key = read_server_key(options)
+        server = find_server(options)
         raise_file_limit(options.count)
-        address = (resolve(options.server), options.port)
     except (OptionsError, OSError) as error:
         print(f"cyan sim: {error}", file=sys.stderr)
         return 2
@@ -59,8 +59,8 @@ def main(options: Options) -> int:
                 journal = stack.enter_context(contextlib.closing(Journal(options.journal)))
             fleet = Fleet(
                 identities,
-                address,
-                server_public_key,
+                server.address,
+                server.public_key,
                 PLATFORMS[options.platform],
                 Workload(options.event_interval_s, options.event_size, options.subscribe),
                 reporter,
@@ -92,27 +92,38 @@ def main(options: Options) -> int:
     return 0
 
 
-def read_server_key(options: Options) -> ec.EllipticCurvePublicKey:
-    """The server's public key from a padded key file or a bare SubjectPublicKeyInfo."""
+class Server(msgspec.Struct, frozen=True):
+    """Where the server is, as a numeric address and a port, and the key that it proves."""
+
+    address: tuple[str, int]
+    public_key: ec.EllipticCurvePublicKey
+
+
+def find_server(options: Options) -> Server:
+    """Reads the key file; what the options leave open is taken from it, as a device does."""
     if options.server_key is None:
         raise OptionsError("--server-key is needed: the file with the server's public key")
     content = options.server_key.read_bytes()
     try:
-        key = load_der_public_key(decode_server_key(content).public_key)
-    except (MalformedError, ValueError):
-        try:
-            key = load_der_public_key(content)
-        except ValueError:
-            raise OptionsError(f"{options.server_key} holds no public key") from None
-    if not isinstance(key, ec.EllipticCurvePublicKey):
+        server_key = decode_server_key(content)
+    except MalformedError:
+        server_key = ServerKey(content, None, None)
+    try:
+        public_key = load_der_public_key(server_key.public_key)
+    except ValueError:
+        raise OptionsError(f"{options.server_key} holds no public key") from None
+    if not isinstance(public_key, ec.EllipticCurvePublicKey):
         raise OptionsError(f"{options.server_key} holds no P-256 key")
-    return key
+    host = options.server or server_key.host or DEFAULT_HOST
+    port = options.port or server_key.port or DEFAULT_PORT
+    return Server((resolve(host), port), public_key)
 
 
 def resolve(host: str) -> str:
-    """A numeric address of the host."""
+    """A numeric address of the host, IPv4 where it has one: that is what firmware asks for."""
     found = socket.getaddrinfo(host, None, type=socket.SOCK_DGRAM)
-    return str(found[0][4][0])
+    addresses = sorted(found, key=lambda entry: entry[0] != socket.AF_INET)
+    return str(addresses[0][4][0])
 
 
 def raise_file_limit(count: int) -> None:
