@@ -105,7 +105,6 @@ def build(config: Config, *, log_factory: LogFactory = EventLog) -> Parts:
     event_log = log_factory(database, clock)
     cursors = Cursors(_cursor_key(data))
     hub = Hub(event_log, ownership, cursors, clock)
-    event_log.on_committed.append(hub.deliver)
     events = EventService(event_log, clock)
     gateway = Gateway(
         config=config,

@@ -23,8 +23,9 @@ def redact(text: str) -> str:
     """`text` without bearer secrets and control characters, cut to a bounded length."""
     text = _IN_QUERY.sub(r"\1[redacted]", text)
     text = _IN_PATH.sub("[redacted]", text)
-    printable = "".join(c if c.isprintable() else "?" for c in text[: MAX_VALUE_CHARACTERS + 1])
-    return printable if len(printable) <= MAX_VALUE_CHARACTERS else printable[:-1] + "…"
+    if len(text) > MAX_VALUE_CHARACTERS:
+        text = text[: MAX_VALUE_CHARACTERS - 1] + "…"
+    return text if text.isprintable() else "".join(c if c.isprintable() else "?" for c in text)
 
 
 def _clean(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

@@ -61,6 +61,7 @@ _put_lease = insert(lease_table)
 _put_lease = _put_lease.on_conflict_do_update(
     index_elements=["holder"], set_={"until_ms": _put_lease.excluded.until_ms}
 )
+_select_lease = select(lease_table.c.until_ms).where(lease_table.c.holder == bindparam("holder"))
 _select_all = select(presence_table)
 _select_online = (
     select(presence_table.c.device_id)
@@ -176,6 +177,12 @@ def touch(connection: Connection, heard: list[tuple[DeviceId, int]]) -> None:
 def renew_lease(connection: Connection, holder: str, now_ms: int) -> None:
     """The holder lives until LEASE_S from now."""
     connection.execute(_put_lease, {"holder": holder, "until_ms": now_ms + int(LEASE_S * 1000)})
+
+
+def last_alive_ms(connection: Connection, holder: str) -> int:
+    """When the holder last renewed its lease, within LEASE_RENEWAL_S; 0 when it never had one."""
+    until_ms = connection.execute(_select_lease, {"holder": holder}).scalar()
+    return 0 if until_ms is None else int(until_ms) - int(LEASE_S * 1000)
 
 
 def is_held(db: Database, device_id: DeviceId, now_ms: int) -> bool:

@@ -20,6 +20,12 @@ REMEMBER_MS: Final = int(REMEMBER_S * 1000)
 
 SEAL_PURPOSE: Final = b"gateway.session:"
 
+LONG_OUTAGE_S: Final = 25.0
+"""A device sends a message four times, the last 28 s after the first at the earliest
+(session-behaviour.md). After a shorter outage everything comes again by itself and is answered
+with the truth; after a longer one a message may never come again, and its silence costs the session.
+The length of an outage is known to within one renewal of the lease, and never too small."""
+
 _log = structlog.get_logger(__name__)
 
 
@@ -36,8 +42,11 @@ def restore_links(
     host: Host,
     now_s: float,
     now_ms: int,
+    outage_s: float,
 ) -> list[Link]:
     """A link for each stored session. `logged` are message ids in the log, by connection id.
+
+    After an outage of LONG_OUTAGE_S or more the links answer what their devices sent meanwhile.
 
     A session that cannot be read, or whose adoption numbers are used up, is left out: its device
     makes a full handshake when it has given it up.
@@ -78,6 +87,7 @@ def restore_links(
                 established_at_ms=row.established_at_ms,
                 heard_s=now_s - (now_ms - row.heard_at_ms) / 1000,
                 expected_id=expected,
+                may_have_missed=outage_s >= LONG_OUTAGE_S,
             )
         )
     metrics.sessions_adopted.inc(len(links))

@@ -121,15 +121,22 @@ class Gateway:
         now_ms = self.now_ms()
         holder = self._config.node
 
-        def take_over(connection: Connection) -> list[store.StoredSession]:
+        def take_over(connection: Connection) -> tuple[int, list[store.StoredSession]]:
+            alive_ms = presence.last_alive_ms(connection, holder)
             presence.renew_lease(connection, holder, now_ms)
             store.remove_unfinished(connection, now_ms - UNFINISHED_MS)
-            return store.adopt_all(connection, holder)
+            return now_ms - alive_ms, store.adopt_all(connection, holder)
 
-        rows = await self._database.write(take_over)
+        outage_ms, rows = await self._database.write(take_over)
         self._socket = socket
         for link in restore_links(
-            rows, recent, vault=self._vault, host=self, now_s=self.now_s(), now_ms=now_ms
+            rows,
+            recent,
+            vault=self._vault,
+            host=self,
+            now_s=self.now_s(),
+            now_ms=now_ms,
+            outage_s=outage_ms / 1000,
         ):
             self._adopt(link)
         if rows:

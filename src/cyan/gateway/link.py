@@ -74,8 +74,8 @@ class Link:
 
     __slots__ = (
         "_host", "_timer_s", "address", "adoption", "ended", "established_at_ms", "exchange",
-        "expected_id", "has_left", "heard_s", "is_adopted", "is_dirty", "is_moving", "is_online",
-        "last_handshake_ms", "missing", "records", "session",
+        "expected_id", "has_left", "heard_s", "is_dirty", "is_moving", "is_online",
+        "last_handshake_ms", "may_have_missed", "missing", "records", "session",
     )  # fmt: skip
 
     def __init__(
@@ -90,6 +90,7 @@ class Link:
         established_at_ms: int,
         heard_s: float,
         expected_id: int | None,
+        may_have_missed: bool = False,
     ) -> None:
         self._host = host
         self.session = session
@@ -104,8 +105,8 @@ class Link:
         """The device's next message id; None before its first message."""
         self.missing: set[int] = set()
         """Ids before it that have not come (yet)."""
-        self.is_adopted = adoption > 0
-        """Until the first message after a restart, which shows what was missed meanwhile."""
+        self.may_have_missed = may_have_missed
+        """Until the first message after a long outage, which shows what was missed meanwhile."""
         self.is_moving = False
         self.is_online = False
         self.has_left = False
@@ -154,7 +155,7 @@ class Link:
             return
         kind = message.type
         if kind <= coap.NON:
-            if message.message_id == self.expected_id and not self.is_adopted:
+            if message.message_id == self.expected_id and not self.may_have_missed:
                 self.expected_id = message.message_id + 1 & 0xFFFF
             elif not self._follow_ids(message.message_id):
                 return
@@ -276,12 +277,12 @@ class Link:
             [self.expected_id + i & 0xFFFF for i in range(ahead)] if ahead <= MAX_MISSED else []
         )
         self.expected_id = message_id + 1 & 0xFFFF
-        if not self.is_adopted:
+        if not self.may_have_missed:
             self.missing.update(missed)
             if len(self.missing) > MAX_MISSING:
                 self.missing.clear()
             return True
-        self.is_adopted = False
+        self.may_have_missed = False
         return self._answer_missed(missed)
 
     def _answer_missed(self, missed: list[int]) -> bool:
