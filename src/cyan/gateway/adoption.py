@@ -23,7 +23,7 @@ SEAL_PURPOSE: Final = b"gateway.session:"
 LONG_OUTAGE_S: Final = 25.0
 """A device sends a message four times, the last 28 s after the first at the earliest
 (session-behaviour.md). After a shorter outage everything comes again by itself and is answered
-with the truth; after a longer one a message may never come again, and its silence costs the session.
+with the truth; after a longer one a message may never come again, which costs the session.
 The length of an outage is known to within one renewal of the lease, and never too small."""
 
 _log = structlog.get_logger(__name__)
