@@ -27,13 +27,15 @@ from cyan.core.clock import Clock, SystemClock
 from cyan.core.config import Config
 from cyan.core.db import migrate
 from cyan.core.db.engine import Database
+from cyan.core.ids import UserId
 from cyan.core.secrets import open_vault, write_private
 from cyan.devices import api as devices_api
 from cyan.devices.access import DeviceAccess
 from cyan.devices.claiming import Claiming
-from cyan.devices.model import DeviceClaimed, DeviceReleased
+from cyan.devices.model import CELLULAR_PLATFORMS, DeviceClaimed, DeviceReleased
 from cyan.devices.ownership import Ownership
 from cyan.devices.presence import Presence
+from cyan.devices.registry import list_devices
 from cyan.devices.resource import DeviceResource
 from cyan.events import api as events_api
 from cyan.events.cursors import Cursors
@@ -165,7 +167,7 @@ def _routes(parts: Parts) -> list[Route]:
     resource = DeviceResource(parts.database, parts.clock, parts.presence)
     calls = Calls(DeviceLinks(parts.gateway))
     return [
-        *accounts_api.routes(parts.people, parts.tokens),
+        *accounts_api.routes(parts.people, parts.tokens, _device_counts(parts.database)),
         *devices_api.routes(access, claiming, resource),
         *calls_api.routes(access, calls, parts.presence, resource),
         *events_api.routes(parts.events, parts.hub, parts.cursors, access),
@@ -173,6 +175,17 @@ def _routes(parts: Parts) -> list[Route]:
         Route("GET", "/health", _health(parts), Auth.NONE, summary="Whether all parts are ready."),
         Route("GET", "/metrics", _metrics(parts), Auth.OPTIONAL, summary="For Prometheus."),
     ]
+
+
+def _device_counts(database: Database) -> Callable[[UserId], accounts_api.DeviceCounts]:
+    """What `GET /v1/user` tells of a person's devices."""
+
+    def count(user_id: UserId) -> accounts_api.DeviceCounts:
+        own = list_devices(database, user_id)
+        cellular = sum(device.platform_id in CELLULAR_PLATFORMS for device in own)
+        return accounts_api.DeviceCounts(wifi=len(own) - cellular, cellular=cellular)
+
+    return count
 
 
 def _health(parts: Parts) -> Callable[[Call], Awaitable[Response]]:
@@ -256,8 +269,9 @@ class Server:
             retention.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await retention
-            await parts.gateway.stop()
+            parts.gateway.stop_listening()
             await parts.event_log.drain()
+            await parts.gateway.stop()
             parts.passwords.close()
             parts.database.close()
             _log.info("server.stopped")

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import secrets
+import socket
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,6 +36,9 @@ ONLINE_WITHIN_S: Final = 30.0
 """For the simulated devices; more than that is told and not waited for."""
 
 LOOPBACK: Final = "127.0.0.1"
+_DOCUMENTATION_ADDRESS: Final = "192.0.2.1"
+"""Never a host (RFC 5737 §3)."""
+
 _EVERYWHERE: Final = frozenset({"", "0.0.0.0", "::"})  # noqa: S104
 
 
@@ -128,9 +132,10 @@ async def _serve(
         await serving
         return
     host = LOOPBACK if config.host in _EVERYWHERE else config.host
+    board_host = config.public_host or (_own_address() if config.host in _EVERYWHERE else host)
     key_file = (config.data / KEY_FILE).absolute()
     key = open_server_key(config.data)
-    key_file.write_bytes(padded_public_key(key, config.public_host or host, server.udp_port))
+    key_file.write_bytes(padded_public_key(key, board_host, server.udp_port))
     simulator = None
     if identities:
         simulator = await _start_simulator(config, host, server.udp_port, key_file, len(identities))
@@ -175,6 +180,16 @@ _keep: set[asyncio.Task[None]] = set()
 async def _drain(stream: asyncio.StreamReader) -> None:
     while await stream.read(65536):
         pass
+
+
+def _own_address() -> str:
+    """The address of this machine on its default route; nothing is sent to find it."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect((_DOCUMENTATION_ADDRESS, 9))
+        except OSError:
+            return LOOPBACK
+        return str(probe.getsockname()[0])
 
 
 def _tell(

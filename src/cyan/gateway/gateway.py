@@ -145,10 +145,13 @@ class Gateway:
         loop.add_reader(socket.fileno(), self._on_readable)
         self._tick()
 
-    async def stop(self) -> None:
-        """Stop listening and write everything down. Devices are not told: they go on later."""
+    def stop_listening(self) -> None:
+        """Take nothing more in. What was taken is still answered, until `stop`."""
         if self._socket is not None:
             asyncio.get_running_loop().remove_reader(self._socket.fileno())
+
+    async def stop(self) -> None:
+        """Write everything down. Devices are not told: they go on later."""
         if self._ticker is not None:
             self._ticker.cancel()
         while self._tasks:
