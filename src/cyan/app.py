@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import os
 import socket
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -15,7 +14,6 @@ from starlette.responses import Response
 from starlette.types import ASGIApp
 
 from cyan.accounts import api as accounts_api
-from cyan.accounts.model import TokensRevoked
 from cyan.accounts.passwords import Passwords
 from cyan.accounts.people import People
 from cyan.accounts.tokens import Tokens
@@ -28,18 +26,18 @@ from cyan.core.config import Config
 from cyan.core.db import migrate
 from cyan.core.db.engine import Database
 from cyan.core.ids import UserId
-from cyan.core.secrets import open_vault, write_private
+from cyan.core.secrets import open_vault
 from cyan.devices import api as devices_api
 from cyan.devices.access import DeviceAccess
 from cyan.devices.claiming import Claiming
-from cyan.devices.model import CELLULAR_PLATFORMS, DeviceClaimed, DeviceReleased
+from cyan.devices.model import CELLULAR_PLATFORMS
 from cyan.devices.ownership import Ownership
 from cyan.devices.presence import Presence
 from cyan.devices.registry import list_devices
 from cyan.devices.resource import DeviceResource
 from cyan.events import api as events_api
-from cyan.events.cursors import Cursors
-from cyan.events.hub import Hub
+from cyan.events.cursors import Cursors, cursor_key
+from cyan.events.hub import Hub, follow
 from cyan.events.jobs import Retention
 from cyan.events.log import EventLog
 from cyan.events.service import EventService
@@ -55,9 +53,6 @@ from cyan.rest.call import Call
 from cyan.rest.errors import described
 from cyan.rest.registry import Registry, Route
 from cyan.rest.responses import json_response
-
-CURSOR_KEY_FILE: Final = "cursors.key"
-CURSOR_KEY_BYTES: Final = 16
 
 GRACEFUL_STOP_S: Final = 5
 """How long open requests may take after a signal; streams are closed at once."""
@@ -105,7 +100,7 @@ def build(config: Config, *, log_factory: LogFactory = EventLog) -> Parts:
     people, tokens = People(database, passwords), Tokens(database, clock, bus)
     ownership, presence = Ownership(database), Presence(database)
     event_log = log_factory(database, clock)
-    cursors = Cursors(_cursor_key(data))
+    cursors = Cursors(cursor_key(database))
     hub = Hub(event_log, ownership, cursors, clock)
     events = EventService(event_log, clock)
     gateway = Gateway(
@@ -137,28 +132,9 @@ def build(config: Config, *, log_factory: LogFactory = EventLog) -> Parts:
         gateway=gateway,
         registry=Registry(),
     )
-    _subscribe(parts)
+    follow(bus, hub)
     parts.registry.add_all(_routes(parts))
     return parts
-
-
-def _cursor_key(data: Path) -> bytes:
-    path = data / CURSOR_KEY_FILE
-    if not path.exists():
-        write_private(path, os.urandom(CURSOR_KEY_BYTES))
-    return path.read_bytes()
-
-
-def _subscribe(parts: Parts) -> None:
-    """Who reacts to which fact."""
-
-    def on_revoked(fact: TokensRevoked) -> None:
-        for token_id in fact.token_ids:
-            parts.hub.close_streams(token_id)
-
-    parts.bus.subscribe(TokensRevoked, on_revoked)
-    parts.bus.subscribe(DeviceClaimed, lambda fact: parts.hub.ownership_changed(fact.device_id))
-    parts.bus.subscribe(DeviceReleased, lambda fact: parts.hub.ownership_changed(fact.device_id))
 
 
 def _routes(parts: Parts) -> list[Route]:
