@@ -36,11 +36,12 @@ from cyan.devices.presence import Presence
 from cyan.devices.registry import list_devices
 from cyan.devices.resource import DeviceResource
 from cyan.events import api as events_api
-from cyan.events.cursors import Cursors, cursor_key
+from cyan.events.cursors import Cursors
 from cyan.events.hub import Hub, follow
 from cyan.events.jobs import Retention
 from cyan.events.log import EventLog
 from cyan.events.service import EventService
+from cyan.events.store import cursor_key
 from cyan.gateway.adoption import REMEMBER_MS
 from cyan.gateway.calls import DeviceLinks
 from cyan.gateway.gateway import Gateway

@@ -42,7 +42,6 @@ presence_table = Table(
     Column("last_heard_ms", BigInteger, nullable=False),
     Column("last_handshake_ms", BigInteger, nullable=False),
     Column("ip_address", String(45), nullable=False),
-    sqlite_with_rowid=False,
 )
 
 lease_table = Table(
