@@ -6,7 +6,7 @@ import pytest
 from tests.sim.world import Cloud, World, answer_everything, online_world
 
 from cyan.sim.application import Workload
-from cyan.sim.facts import EndReason, EventSettled, State
+from cyan.sim.facts import EndReason, EventSettled, Outcome, State
 from cyan.wire import coap
 from cyan.wire.messages import encode_event, encode_key_change
 
@@ -134,7 +134,9 @@ def test_a_refused_event_fails_and_costs_nothing() -> None:
     world.run(12.0)
     settled = world.of(EventSettled)
     assert settled
-    assert not any(isinstance(fact, EventSettled) and fact.acknowledged for fact in settled)
+    assert all(
+        isinstance(fact, EventSettled) and fact.outcome is Outcome.REFUSED for fact in settled
+    )
     assert world.ends == []
 
 

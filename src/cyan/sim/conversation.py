@@ -12,7 +12,7 @@ from typing import Final, Protocol
 import msgspec
 
 from cyan.sim.application import SYSTEM_SUBSCRIPTIONS, Application
-from cyan.sim.facts import EndReason, EventSent, EventSettled, EventSkipped, Fact
+from cyan.sim.facts import EndReason, EventSent, EventSettled, EventSkipped, Fact, Outcome
 from cyan.sim.reliability import NEVER, Outstanding, Pending, Purpose, Received
 from cyan.sim.session import Numbers, Session, checksum
 from cyan.wire import coap
@@ -181,7 +181,8 @@ class Conversation:
         is_success = message.code == coap.EMPTY or message.code >> 5 == _SUCCESS_CLASS
         match pending.purpose:
             case Purpose.EVENT:
-                self._settle_event(pending, is_success)
+                outcome = Outcome.ACKNOWLEDGED if is_success else Outcome.REFUSED
+                self._settle_event(pending, outcome)
             case Purpose.HELLO:
                 self._on_hello_acknowledged(now)
             case Purpose.DESCRIBE:
@@ -199,7 +200,7 @@ class Conversation:
         """Gives up everything unacknowledged, as firmware does when a connection ends."""
         for pending in self.outstanding.clear():
             if pending.purpose is Purpose.EVENT:
-                self._settle_event(pending, is_success=False)
+                self._settle_event(pending, Outcome.GIVEN_UP)
 
     def deadline(self) -> float:
         """When `on_deadline` has to be called."""
@@ -299,8 +300,8 @@ class Conversation:
         if not self._refused_subscription and not self.outstanding.count(Purpose.SUBSCRIPTION):
             self._sync(subscriptions=self._subscriptions_checksum())
 
-    def _settle_event(self, pending: Pending, is_success: bool) -> None:
-        self.link.on_fact(EventSettled(self.profile.event_name, pending.detail, is_success))
+    def _settle_event(self, pending: Pending, outcome: Outcome) -> None:
+        self.link.on_fact(EventSettled(self.profile.event_name, pending.detail, outcome))
 
     def _has_said_all(self) -> bool:
         return not self._blocks and not any(map(self.outstanding.count, _STARTUP))

@@ -61,12 +61,21 @@ class EventSent(msgspec.Struct, frozen=True, gc=False):
     data: bytes
 
 
+class Outcome(Enum):
+    """How an event ended: acknowledged with success, refused by an error code, or given up with
+    its connection."""
+
+    ACKNOWLEDGED = "acknowledged"
+    REFUSED = "refused"
+    GIVEN_UP = "given up"
+
+
 class EventSettled(msgspec.Struct, frozen=True, gc=False):
-    """An event was acknowledged with success, or failed (refused, or never answered)."""
+    """An event has come to its end."""
 
     name: str
     data: bytes
-    acknowledged: bool
+    outcome: Outcome
 
 
 class EventSkipped(msgspec.Struct, frozen=True):

@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from cyan.sim.application import Workload
 from cyan.sim.device import Device
-from cyan.sim.facts import EventSent, EventSettled, Fact, State, StateChanged
+from cyan.sim.facts import EventSent, EventSettled, Fact, Outcome, State, StateChanged
 from cyan.sim.identity import Identity
 from cyan.sim.journal import Journal
 from cyan.sim.platforms import Platform
@@ -135,7 +135,7 @@ class Fleet:
                 if self.journal is not None:
                     self.journal.record_sent(device.identity.device_id, fact.name, fact.data)
             case EventSettled():
-                if self.journal is not None and fact.acknowledged:
+                if self.journal is not None and fact.outcome is Outcome.ACKNOWLEDGED:
                     self.journal.record_acknowledged(
                         device.identity.device_id, fact.name, fact.data
                     )

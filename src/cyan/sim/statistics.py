@@ -11,6 +11,7 @@ from cyan.sim.facts import (
     EventSkipped,
     Fact,
     HandshakeDone,
+    Outcome,
     State,
     StateChanged,
 )
@@ -18,7 +19,8 @@ from cyan.sim.facts import (
 
 class Statistics(msgspec.Struct):
     """Counts since the start. A `reconnect` is a connection that ended and was not told to;
-    `lost_sessions` are those of them that a full handshake has to follow."""
+    `lost_sessions` are those of them that a full handshake has to follow. Of the events that failed
+    `events_refused` were answered with an error, the others never."""
 
     handshakes_full: int = 0
     handshakes_resumed: int = 0
@@ -27,6 +29,7 @@ class Statistics(msgspec.Struct):
     events_sent: int = 0
     events_acknowledged: int = 0
     events_failed: int = 0
+    events_refused: int = 0
     events_skipped: int = 0
     events_received: int = 0
     functions_answered: int = 0
@@ -41,8 +44,9 @@ class Statistics(msgspec.Struct):
             case EventSent():
                 self.events_sent += 1
             case EventSettled():
-                self.events_acknowledged += fact.acknowledged
-                self.events_failed += not fact.acknowledged
+                self.events_acknowledged += fact.outcome is Outcome.ACKNOWLEDGED
+                self.events_failed += fact.outcome is not Outcome.ACKNOWLEDGED
+                self.events_refused += fact.outcome is Outcome.REFUSED
             case EventReceived():
                 self.events_received += 1
             case EventSkipped():
