@@ -50,11 +50,14 @@ class Ready(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Server:
-    """A running server. `ready` is what it printed, `log` its log in JSON lines."""
+    """A running server. `ready` is what it printed, `data` its folder, `log` its log in JSON."""
 
-    def __init__(self, process: subprocess.Popen[bytes], ready: Ready, log: Path) -> None:
+    def __init__(
+        self, process: subprocess.Popen[bytes], ready: Ready, data: Path, log: Path
+    ) -> None:
         self._process = process
         self.ready = ready
+        self.data = data
         self.log = log
 
     @property
@@ -66,6 +69,12 @@ class Server:
     def own_devices(self) -> list[SimulatedDevice]:
         """The simulated devices of the account."""
         return self.ready.devices[:-1]
+
+    def add_user(self, username: str, password: str) -> None:
+        """Make another account, as the operator does beside the running server."""
+        subprocess.run(
+            [CYAN, "user", "add", username, "--password", password, "--data", self.data], check=True
+        )
 
     def kill(self) -> None:
         """End it as a power cut would."""
@@ -85,9 +94,9 @@ def running_server(folder: Path, environment: Mapping[str, str] | None = None) -
     Fails when it is not ready in time, does not end in time and with 0, or has logged an error. The
     same folder again is the same server, started again.
     """
-    output, log = folder / "ready.json", folder / "server.log"
+    output, data, log = folder / "ready.json", folder / "data", folder / "server.log"
     settings = {
-        "CYAN_DATA": str(folder / "data"),
+        "CYAN_DATA": str(data),
         "CYAN_HTTP_PORT": "0",
         "CYAN_UDP_PORT": "0",
         "CYAN_TCP_PORT": "0",
@@ -104,7 +113,7 @@ def running_server(folder: Path, environment: Mapping[str, str] | None = None) -
             env=inherited | settings,
         )
     try:
-        server = Server(process, _wait_until_ready(process, output, log), log)
+        server = Server(process, _wait_until_ready(process, output, log), data, log)
         yield server
         if process.poll() is None:
             process.send_signal(signal.SIGTERM)
