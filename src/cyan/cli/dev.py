@@ -35,6 +35,9 @@ SIM_FOLDER: Final = "sim"
 ONLINE_WITHIN_S: Final = 30.0
 """For the simulated devices; more than that is told and not waited for."""
 
+READY_LINE_BYTES: Final = 1024
+"""Room for one device in the simulator's ready line, which has about 290 bytes for each."""
+
 LOOPBACK: Final = "127.0.0.1"
 _DOCUMENTATION_ADDRESS: Final = "192.0.2.1"
 """Never a host (RFC 5737 §3)."""
@@ -158,6 +161,7 @@ async def _start_simulator(
         "--json", "--stop-with-stdin",
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
+        limit=READY_LINE_BYTES * (count + 1),
         start_new_session=True,  # a Ctrl-C is for the server, which then ends the simulator
     )  # fmt: skip
     assert process.stdout is not None
