@@ -1,0 +1,66 @@
+"""The measured server: the real one, on one core, with or without the writer of its event log.
+
+`python -m bench.server FOLDER CORE real|noop` prints its ports as one JSON line and runs until its
+standard input ends.
+"""
+
+import asyncio
+import json
+import os
+import sys
+from pathlib import Path
+
+from bench.machine import pin
+from cyan.app import Parts, Server
+from cyan.cli.running import run
+from cyan.core import log
+from cyan.core.config import Config
+from cyan.events.log import Done, EventLog
+from cyan.events.model import Event
+
+
+class NoopLog(EventLog):
+    """An event log that answers as if it had written.
+
+    All else is as it was: the events of one turn of the loop are one batch, answered together and
+    handed to the readers of the log.
+    """
+
+    def append(self, event: Event, done: Done | None = None) -> None:
+        if not self._waiting:
+            asyncio.get_running_loop().call_soon(self._flush)
+        self._waiting.append(event)
+        self._waiting_dones.append(done)
+
+    def _flush(self) -> None:
+        events, self._committing_dones = self._waiting, self._waiting_dones
+        self._waiting, self._waiting_dones = [], []
+        first = self._position + 1
+        self._position += len(events)
+        self._finish(first, events, self._end_byte, None)
+
+
+def main(data: Path, core: int, kind: str) -> None:
+    pin(core)
+    log.configure("text", "info")
+    config = Config(data=data, http_port=0, udp_port=0)
+    server = Server(config, log_factory=NoopLog if kind == "noop" else EventLog)
+
+    async def serve(stop: asyncio.Event) -> None:
+        def on_ready(_parts: Parts) -> None:
+            ready = {"udp_port": server.udp_port, "http_port": server.http_port}
+            print(json.dumps(ready), flush=True)
+
+        def on_input() -> None:
+            if not os.read(0, 4096):
+                asyncio.get_running_loop().remove_reader(0)
+                stop.set()
+
+        asyncio.get_running_loop().add_reader(0, on_input)
+        await server.run(on_ready, stop)
+
+    run(serve)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3])
