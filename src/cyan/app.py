@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -38,7 +38,7 @@ from cyan.devices.resource import DeviceResource
 from cyan.events import api as events_api
 from cyan.events.cursors import Cursors
 from cyan.events.hub import Hub, follow
-from cyan.events.jobs import Retention
+from cyan.events.jobs import Retention, TokenWatch
 from cyan.events.log import EventLog
 from cyan.events.service import EventService
 from cyan.events.store import cursor_key
@@ -199,6 +199,15 @@ def _metrics(parts: Parts) -> Callable[[Call], Awaitable[Response]]:
     return exposition
 
 
+def _jobs(parts: Parts) -> list[Coroutine[None, None, None]]:
+    """What runs for as long as the server does."""
+    days, mib = parts.config.event_retention_days, parts.config.event_retention_mib
+    return [
+        Retention(parts.database, parts.clock, days=days, mib=mib).run(),
+        TokenWatch(parts.hub, parts.tokens.is_living).run(),
+    ]
+
+
 class Server:
     """A server that runs: sockets bound, sessions adopted, API answering."""
 
@@ -223,14 +232,7 @@ class Server:
         for session, message_id in parts.event_log.recent_messages(since_ms):
             recent.setdefault(session, []).append(message_id)
         await parts.gateway.start(datagram_socket(udp), recent)
-        retention = asyncio.create_task(
-            Retention(
-                parts.database,
-                parts.clock,
-                days=config.event_retention_days,
-                mib=config.event_retention_mib,
-            ).run()
-        )
+        jobs = [asyncio.create_task(job) for job in _jobs(parts)]
         server = _http_server(build_asgi(parts.registry, parts.tokens, parts.clock))
         serving = asyncio.create_task(server.serve(sockets=[http]))
         try:
@@ -243,9 +245,9 @@ class Server:
             parts.hub.close()
             server.should_exit = True
             await serving
-            retention.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await retention
+            for job in jobs:
+                job.cancel()
+            await asyncio.gather(*jobs, return_exceptions=True)
             parts.gateway.stop_listening()
             await parts.event_log.drain()
             await parts.gateway.stop()
