@@ -29,12 +29,13 @@ def main() -> None:
     parser.add_argument("names", nargs="*", metavar="name", help=", ".join(SCENARIOS))
     parser.add_argument("--runs", type=int, default=LEAST_RUNS, help="of each thing; medians count")
     parser.add_argument("--scale", type=float, default=1.0, help="less than 1 for shorter runs")
+    parser.add_argument("--profile", action="store_true", help="sample the server by py-spy")
     options = parser.parse_args()
     if unknown := set(options.names) - set(SCENARIOS):
         parser.error(f"there is no {', '.join(sorted(unknown))}; there are {', '.join(SCENARIOS)}")
     server_core, generator_core = machine.two_cores()
     machine.pin(generator_core)
-    settings = Settings(server_core, generator_core, options.runs, options.scale)
+    settings = Settings(server_core, generator_core, options.runs, options.scale, options.profile)
     comparisons: list[Comparison] = []
     latencies: list[Latency] = []
     for name in options.names or SCENARIOS:
@@ -47,7 +48,8 @@ def main() -> None:
         shutil.rmtree(SCRATCH / name)
     text = report(comparisons, latencies, _head(settings))
     print("\n" + text)
-    if not options.names and settings.runs >= LEAST_RUNS and settings.scale >= 1:
+    is_whole = not options.names and settings.runs >= LEAST_RUNS and settings.scale >= 1
+    if is_whole and not settings.profile:
         write_results(text)
         print(f"Written to {RESULTS.relative_to(Path.cwd())}.")
 

@@ -75,8 +75,8 @@ def measure_real(settings: Settings, folder: Path) -> tuple[list[Comparison], li
             if name == HEARD:
                 share = (listener.events - before) / (settings.runs * field_.events)
                 remarks = (
-                    f"where one device's fits, it got and acknowledged {share:.0%} of the events; the"
-                    " rest came while 128 waited for its acknowledgement",
+                    f"where one device's fits, it got and acknowledged {share:.0%} of the events;"
+                    " the rest came while 128 waited for its acknowledgement",
                 )
             what = f"committed, {SUBSCRIPTIONS:,} subscriptions of which {who}, one SSE reader"
             comparisons.append(Comparison("events-real", what, rate, floor, REAL_GOAL, remarks))
@@ -91,6 +91,7 @@ class _Field:
     """A server, its floor, and the sessions that both know."""
 
     settings: Settings
+    folder: Path
     server: Child
     echo: Child
     members: list[Member]
@@ -132,7 +133,11 @@ class _Field:
             with Meter(self.echo.pid) as meter:
                 self.echo_load.as_fast_as_answered(volley)
             floors.append(meter)
-            with self.checked(volley.count, reader) as is_done, Meter(self.server.pid) as meter:
+            with (
+                self.settings.sampled(self.server.pid, self.folder, name),
+                self.checked(volley.count, reader) as is_done,
+                Meter(self.server.pid) as meter,
+            ):
                 load.as_fast_as_answered(volley, is_done)
             meters.append(meter)
         return rate_of(floors, self.events), rate_of(meters, self.events)
@@ -200,7 +205,14 @@ def _field(
             connected_socket((HOST, int(echo.ready["udp_port"]))) as echo_udp,
         ):
             yield _Field(
-                settings, server, echo, members, world.access_token, Load(udp), Load(echo_udp)
+                settings,
+                folder,
+                server,
+                echo,
+                members,
+                world.access_token,
+                Load(udp),
+                Load(echo_udp),
             )
 
 

@@ -43,14 +43,15 @@ def connect(
     """Bring all devices of a world online: handshake, Hello, describes, subscriptions.
 
     `subscriptions(index)` are the prefixes of one device's application. Returns when the server has
-    acknowledged everything. Raises BenchError when that takes too long.
+    acknowledged everything, the members in the order of the world's identities. Raises BenchError
+    when that takes too long.
     """
     with selectors.DefaultSelector() as selector:
         waiting = [
             _Connecting(world, index, address, subscriptions(index), selector)
             for index in range(len(world.identities))
         ]
-        members: list[Member] = []
+        members: dict[int, Member] = {}
         under_way: list[_Connecting] = []
         deadline = time.monotonic() + WITHIN_S
         waiting.reverse()
@@ -67,9 +68,11 @@ def connect(
                     connecting.device.on_deadline(now)
             for key, _ in selector.select(0.1):
                 key.data.on_readable(time.monotonic())
-            members += [connecting.finish() for connecting in under_way if connecting.is_online]
+            for connecting in under_way:
+                if connecting.is_online:
+                    members[connecting.index] = connecting.finish()
             under_way = [connecting for connecting in under_way if not connecting.is_finished]
-    return members
+    return [members[index] for index in range(len(members))]
 
 
 class _Connecting:
@@ -83,6 +86,7 @@ class _Connecting:
         subscriptions: tuple[str, ...],
         selector: selectors.BaseSelector,
     ) -> None:
+        self.index = index
         self._address = address
         self._selector = selector
         self._socket: socket.socket | None = None

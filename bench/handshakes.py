@@ -46,7 +46,7 @@ def measure(settings: Settings, folder: Path) -> tuple[list[Comparison], list[La
                 _Handshaking(world, identity)
                 for identity in world.identities[run * count : (run + 1) * count]
             ]
-            with Meter(server.pid) as meter:
+            with settings.sampled(server.pid, folder, "handshakes"), Meter(server.pid) as meter:
                 _shake_hands(devices, address)
             meters.append(meter)
     what = f"full handshakes to Hello answered, {AT_ONCE} at a time"

@@ -56,7 +56,7 @@ class Volley:
             raise BenchError("The datagrams of a volley have one size.")
         self.count = len(datagrams)
         self._messages = _Messages(self.count, size)
-        self._messages.contents[: self.count * size] = b"".join(datagrams)
+        ctypes.memmove(self._messages.contents, b"".join(datagrams), self.count * size)
 
     def send(self, udp: socket.socket, start: int, count: int) -> int:
         """Send up to `count` from `start` on; how many the kernel took."""
