@@ -1,0 +1,68 @@
+"""Acceptance row 59 of platform-semantics.md section 22 over UDP: the server is killed during
+traffic; no acknowledged event is lost or doubled, and no device makes a new handshake."""
+
+import random
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from tests.system.processes import Server, Simulator, serving, simulating, wait_until
+
+DEVICES = 200
+EVENTS_A_SECOND = 500
+
+FEWEST_BETWEEN_KILLS, MOST_BETWEEN_KILLS = 100, 1500
+"""Acknowledged events, counted from when every device has gone on."""
+
+
+@pytest.mark.parametrize("kills", [3, pytest.param(20, marks=pytest.mark.soak)])
+def test_what_was_acknowledged_is_in_the_log_once_and_no_device_notices(
+    tmp_path: Path, kills: int
+) -> None:
+    moments = random.Random(kills)
+    with serving(tmp_path / "data", {"CYAN_ENROLMENT": "open"}) as server:
+        with simulating(
+            server.key_file(), "--count", str(DEVICES), "--rate", str(EVENTS_A_SECOND)
+        ) as simulator:
+            devices = set(simulator.wait_until_ready())
+            assert len(devices) == DEVICES
+            for _ in range(kills):
+                _wait_for_events(
+                    simulator, moments.randint(FEWEST_BETWEEN_KILLS, MOST_BETWEEN_KILLS)
+                )
+                server.kill()
+                known = len(simulator.acknowledged())
+                server.start()
+                _wait_until_all_went_on(simulator, devices, known)
+                assert _handshakes(server) == {"full": 0, "resumed": 0}
+                assert server.metric("cyan_sessions_adopted_total") == DEVICES
+            acknowledged = simulator.acknowledged()
+            counted = simulator.stop()
+        assert counted["handshakes_full"] == DEVICES
+        assert counted["lost_sessions"] == 0
+        assert counted["reconnects"] == 0
+        assert counted["events_refused"] == 0
+        server.stop()
+        logged = Counter(server.logged_events("heartbeat"))
+    assert len(acknowledged) == len(set(acknowledged))
+    assert [data for data in acknowledged if logged[data] == 0] == []
+    assert [data for data, times in logged.items() if times > 1] == []
+
+
+def _wait_for_events(simulator: Simulator, count: int) -> None:
+    enough = len(simulator.acknowledged()) + count
+    wait_until(lambda: len(simulator.acknowledged()) >= enough, f"{count} more events")
+
+
+def _wait_until_all_went_on(simulator: Simulator, devices: set[str], known: int) -> None:
+    """Every device has an event acknowledged after the first `known` ones."""
+
+    def waiting() -> set[str]:
+        return devices - {data.split("-")[0] for data in simulator.acknowledged()[known:]}
+
+    wait_until(lambda: not waiting(), "every device publishes again", 60)
+
+
+def _handshakes(server: Server) -> dict[str, float]:
+    return {kind: server.metric("cyan_handshakes_total", kind=kind) for kind in ("full", "resumed")}
