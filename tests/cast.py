@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from argon2 import PasswordHasher
-from tests.clock import START, HandClock
 
 from cyan.accounts.passwords import Passwords
 from cyan.accounts.people import create_user
@@ -12,6 +11,7 @@ from cyan.accounts.tokens import issue_token
 from cyan.core.clock import Clock
 from cyan.core.db.engine import Database
 from cyan.core.ids import UserId
+from tests.clock import START, HandClock
 
 
 @dataclass(frozen=True, slots=True)

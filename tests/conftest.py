@@ -7,8 +7,6 @@ from pathlib import Path
 
 import httpx
 import pytest
-from tests.cast import Cast, make_cast, quick_passwords
-from tests.clock import HandClock
 
 import cyan
 from cyan.accounts.passwords import Passwords
@@ -19,6 +17,8 @@ from cyan.core.db.engine import Database
 from cyan.core.db.schema import metadata
 from cyan.rest.application import build_asgi
 from cyan.rest.registry import Registry, Route
+from tests.cast import Cast, make_cast, quick_passwords
+from tests.clock import HandClock
 
 Serve = Callable[[Iterable[Route]], httpx.AsyncClient]
 

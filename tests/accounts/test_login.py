@@ -6,9 +6,6 @@ from datetime import timedelta
 
 import httpx
 import pytest
-from tests.cast import Cast, bearer
-from tests.clock import START, HandClock
-from tests.conftest import Serve
 
 from cyan.accounts import tokens as tokens_module
 from cyan.accounts.api import routes
@@ -18,6 +15,9 @@ from cyan.accounts.people import People, set_password
 from cyan.accounts.tokens import Tokens, issue_token
 from cyan.core.bus import Bus
 from cyan.core.db.engine import Database
+from tests.cast import Cast, bearer
+from tests.clock import START, HandClock
+from tests.conftest import Serve
 
 Login = Callable[..., Awaitable[httpx.Response]]
 

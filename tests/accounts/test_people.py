@@ -1,8 +1,6 @@
 """Accounts: made and changed by commands, seen by GET /v1/user."""
 
 import pytest
-from tests.cast import Cast
-from tests.conftest import Serve
 
 from cyan.accounts.api import DeviceCounts, routes
 from cyan.accounts.model import (
@@ -16,6 +14,8 @@ from cyan.accounts.passwords import Passwords
 from cyan.accounts.people import People, create_user, find_user, list_users, set_password
 from cyan.accounts.tokens import Tokens
 from cyan.core.db.engine import Database
+from tests.cast import Cast
+from tests.conftest import Serve
 
 
 async def test_a_person_reads_who_they_are(

@@ -4,9 +4,6 @@ import base64
 
 import httpx
 import pytest
-from tests.cast import Cast, Person, bearer
-from tests.clock import HandClock
-from tests.conftest import Serve
 
 from cyan.accounts.api import routes
 from cyan.accounts.model import DEFAULT_EXPIRES_IN_S, KEEP_EXPIRED_S, TokensRevoked
@@ -15,6 +12,9 @@ from cyan.accounts.tokens import Tokens, issue_token
 from cyan.core.bus import Bus
 from cyan.core.clock import iso_ms
 from cyan.core.db.engine import Database
+from tests.cast import Cast, Person, bearer
+from tests.clock import HandClock
+from tests.conftest import Serve
 
 OK = {"ok": True}
 

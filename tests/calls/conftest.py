@@ -1,13 +1,13 @@
 """The device routes over a real application and database."""
 
 import pytest
+
+from cyan.core.bus import Bus
+from cyan.core.db.engine import Database
 from tests.cast import Cast
 from tests.clock import HandClock
 from tests.conftest import Serve
 from tests.devices.world import World, make_world
-
-from cyan.core.bus import Bus
-from cyan.core.db.engine import Database
 
 
 @pytest.fixture

@@ -1,12 +1,11 @@
 """The fake link keeps the port's contract."""
 
+from cyan.core.db.engine import Database
+from cyan.devices.presence import Presence
 from tests.calls import link_contract
 from tests.calls.fake_link import FakeLink
 from tests.clock import HandClock
 from tests.devices.world import device_id
-
-from cyan.core.db.engine import Database
-from cyan.devices.presence import Presence
 
 
 async def test_the_fake_link_does_as_a_link_does(db: Database, clock: HandClock) -> None:

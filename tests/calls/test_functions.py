@@ -1,9 +1,9 @@
 """POST /v1/devices/:id/:function (rest-api-core.md §8.3; acceptance row 18)."""
 
 import pytest
-from tests.devices.world import BORON, PERMISSION_DENIED, PHOTON, World, device_id
 
 from cyan.core.metrics import REGISTRY
+from tests.devices.world import BORON, PERMISSION_DENIED, PHOTON, World, device_id
 
 PATH = f"/v1/devices/{device_id(1)}/led"
 

@@ -1,6 +1,7 @@
 """PUT /v1/devices/:id {signal} (rest-api-core.md §8.4)."""
 
 import pytest
+
 from tests.devices.world import PERMISSION_DENIED, World, device_id
 
 PATH = f"/v1/devices/{device_id(1)}"

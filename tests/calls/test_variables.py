@@ -3,10 +3,10 @@
 import struct
 
 import pytest
-from tests.devices.world import BORON, PERMISSION_DENIED, World, device_id
 
 from cyan.core.clock import iso_ms
 from cyan.core.metrics import REGISTRY
+from tests.devices.world import BORON, PERMISSION_DENIED, World, device_id
 
 VARIABLES = {"ready": 1, "answer": 2, "greeting": 4, "temp": 9}
 PAYLOADS = {

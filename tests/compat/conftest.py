@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from tests.compat.clients import NODE, ParticleApi, ParticleCli
 from tests.compat.server import Server, running_server
 

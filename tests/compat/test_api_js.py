@@ -1,6 +1,7 @@
 """particle-api-js, unchanged: what a program of a person does."""
 
 import pytest
+
 from tests.compat.clients import Json, ParticleApi
 from tests.compat.server import Server, SimulatedDevice
 

@@ -1,6 +1,7 @@
 """particle-cli, unchanged: reading variables and calling functions of a device that is online."""
 
 import pytest
+
 from tests.compat.clients import ParticleCli
 from tests.compat.server import Server
 

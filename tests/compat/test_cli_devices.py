@@ -1,6 +1,7 @@
 """particle-cli, unchanged: the devices of a person, and how a device becomes theirs."""
 
 import pytest
+
 from tests.compat.clients import ParticleCli
 from tests.compat.server import Server, SimulatedDevice
 

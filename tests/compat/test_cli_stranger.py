@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+
 from tests.compat.clients import ParticleCli
 from tests.compat.server import Server, SimulatedDevice
 

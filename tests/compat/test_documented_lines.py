@@ -4,6 +4,7 @@ import shlex
 from pathlib import Path
 
 import pytest
+
 from tests.compat.clients import ParticleCli
 from tests.compat.server import Server
 

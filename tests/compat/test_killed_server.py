@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 import httpx
+
 from tests.compat.clients import ParticleApi
 from tests.compat.server import Ready, running_server
 

@@ -6,9 +6,9 @@ from typing import NamedTuple
 
 import httpx
 import pytest
-from tests.compat.server import Ready, Server, running_server
 
 from cyan.wire.server_key import ServerKey, decode_server_key
+from tests.compat.server import Ready, Server, running_server
 
 
 class Start(NamedTuple):

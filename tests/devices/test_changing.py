@@ -1,10 +1,10 @@
 """PUT /v1/devices/:id: name, notes, several keys at once, and what is not built (§8.4, 8.5)."""
 
 import pytest
-from tests.devices.world import PERMISSION_DENIED, World, device_id
 
 from cyan.audit.store import list_entries
 from cyan.core.clock import iso_ms
+from tests.devices.world import PERMISSION_DENIED, World, device_id
 
 PATH = f"/v1/devices/{device_id(1)}"
 

@@ -3,10 +3,10 @@
 import asyncio
 
 import pytest
-from tests.devices.world import World, device_id
 
 from cyan.audit.store import list_entries
 from cyan.devices.model import DeviceClaimed
+from tests.devices.world import World, device_id
 
 
 async def test_an_online_device_without_owner_is_claimed_at_once(world: World) -> None:

@@ -1,13 +1,13 @@
 """What devices say of themselves, stored and read (device-protocol.md §3.2 and 3.3)."""
 
 import pytest
-from tests.clock import HandClock
-from tests.devices.world import device_id
 
 from cyan.core.db.engine import Database
 from cyan.core.ports import DescribedDevice
 from cyan.devices import description, registry
 from cyan.devices.model import Device, release_of
+from tests.clock import HandClock
+from tests.devices.world import device_id
 
 ID = device_id(1)
 

@@ -1,9 +1,8 @@
 """The developer plan's 100 devices (platform-semantics.md §2.1; acceptance row 20)."""
 
-from tests.devices.world import World, device_id
-
 from cyan.plans import store as plans_store
 from cyan.plans.model import BUILT_IN
+from tests.devices.world import World, device_id
 
 (DEVELOPER,) = BUILT_IN
 

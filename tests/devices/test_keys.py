@@ -3,8 +3,6 @@
 import asyncio
 
 import pytest
-from tests.clock import HandClock
-from tests.devices.world import device_id
 
 from cyan.audit.store import list_entries
 from cyan.core.db.engine import Database
@@ -21,6 +19,8 @@ from cyan.devices.keys import (
     find_by_key,
     fingerprint,
 )
+from tests.clock import HandClock
+from tests.devices.world import device_id
 
 KEY, OTHER_KEY = b"key of one device", b"key of another"
 

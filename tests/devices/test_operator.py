@@ -4,9 +4,6 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, SECP384R1, generate_private_key
 from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key as generate_rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-from tests.cast import Cast
-from tests.clock import HandClock
-from tests.devices.world import device_id
 
 from cyan.audit.store import list_entries
 from cyan.core.db.engine import Database
@@ -14,6 +11,9 @@ from cyan.devices import registry
 from cyan.devices.keys import KeyInUseError
 from cyan.devices.model import InvalidDeviceNameError, UnknownDeviceError
 from cyan.devices.naming import NameTakenError
+from tests.cast import Cast
+from tests.clock import HandClock
+from tests.devices.world import device_id
 
 
 def test_a_device_is_registered_with_name_owner_and_key(

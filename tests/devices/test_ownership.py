@@ -1,13 +1,12 @@
 """Owners in memory are those of the table, at once after each change."""
 
-from tests.cast import Cast
-from tests.clock import HandClock
-from tests.devices.world import World, device_id
-
 from cyan.core.db.engine import Database
 from cyan.core.ids import UserId
 from cyan.devices import registry
 from cyan.devices.ownership import Ownership
+from tests.cast import Cast
+from tests.clock import HandClock
+from tests.devices.world import World, device_id
 
 
 def test_owners_are_loaded_at_start(db: Database, clock: HandClock, cast: Cast) -> None:

@@ -1,10 +1,10 @@
 """GET /v1/devices and GET /v1/devices/:id (rest-api-core.md §8.1 and 8.2)."""
 
 import pytest
-from tests.devices.world import BORON, PERMISSION_DENIED, PHOTON, World, device_id
 
 from cyan.core.clock import iso_ms
 from cyan.devices import description
+from tests.devices.world import BORON, PERMISSION_DENIED, PHOTON, World, device_id
 
 SUMMARY = {
     "id",

@@ -1,10 +1,10 @@
 """DELETE /v1/devices/:id."""
 
 import pytest
-from tests.devices.world import PERMISSION_DENIED, World, device_id
 
 from cyan.audit.store import list_entries
 from cyan.devices.model import DeviceReleased
+from tests.devices.world import PERMISSION_DENIED, World, device_id
 
 
 @pytest.mark.parametrize("online", [True, False])

@@ -3,10 +3,6 @@
 from dataclasses import dataclass, field
 
 import httpx
-from tests.calls.fake_link import FakeDevice, FakeLink
-from tests.cast import Cast, Person
-from tests.clock import HandClock
-from tests.conftest import Serve
 
 from cyan.calls import api as calls_api
 from cyan.calls.service import Calls
@@ -21,6 +17,10 @@ from cyan.devices.model import Device, DeviceClaimed, DeviceReleased
 from cyan.devices.ownership import Ownership
 from cyan.devices.presence import Presence
 from cyan.devices.resource import DeviceResource
+from tests.calls.fake_link import FakeDevice, FakeLink
+from tests.cast import Cast, Person
+from tests.clock import HandClock
+from tests.conftest import Serve
 
 BORON = 13
 PHOTON = 6

@@ -4,6 +4,7 @@ import configparser
 from pathlib import Path
 
 import pytest
+
 from tests.docs.pages import ROOT
 
 SOURCE = ROOT / "src/cyan"

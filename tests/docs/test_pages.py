@@ -6,11 +6,11 @@ from pathlib import Path
 
 import click
 import pytest
-from tests.docs.pages import PAGES, ROOT, WRITTEN_PAGES, code_lines, name
 
 from cyan.cli.main import cli
 from cyan.core.config import Config
 from cyan.sim import options
+from tests.docs.pages import PAGES, ROOT, WRITTEN_PAGES, code_lines, name
 
 _LINK = re.compile(r"\[[^\]]+\]\(([^)#]*)(#[^)]*)?\)")
 _VARIABLE = re.compile(r"\bCYAN_[A-Z_]+\b")

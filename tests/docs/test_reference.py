@@ -6,7 +6,6 @@ from pathlib import Path
 
 import click
 import pytest
-from tests.docs.pages import reference
 
 from cyan.app import build
 from cyan.cli.main import cli
@@ -14,6 +13,7 @@ from cyan.core import metrics
 from cyan.core.config import Config
 from cyan.core.db import migrate
 from docs import generate
+from tests.docs.pages import reference
 
 
 def _commands(command: click.Command, path: str) -> list[str]:

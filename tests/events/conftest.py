@@ -1,10 +1,10 @@
 """What every test of events starts from."""
 
 import pytest
-from tests.clock import HandClock
-from tests.events.world import World, make_world
 
 from cyan.core.db.engine import Database
+from tests.clock import HandClock
+from tests.events.world import World, make_world
 
 
 @pytest.fixture

@@ -1,10 +1,10 @@
 """Cursors: ours come back as they were, all else is refused, and they tell nothing."""
 
 import pytest
-from tests.events.world import World
 
 from cyan.events.cursors import Cursors, MalformedCursorError
 from cyan.events.store import cursor_key
+from tests.events.world import World
 
 KEY = bytes(range(16))
 

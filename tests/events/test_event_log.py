@@ -5,13 +5,13 @@ import threading
 
 import pytest
 from sqlalchemy import Connection
-from tests.clock import HandClock
-from tests.events.world import LAMP, SESSION, World
 
 from cyan.core.db.engine import Database
 from cyan.events import log as log_module
 from cyan.events.log import COMMIT_TIMEOUT_S, EventLog
 from cyan.events.model import Event
+from tests.clock import HandClock
+from tests.events.world import LAMP, SESSION, World
 
 
 def stored_names(db: Database) -> list[str]:

@@ -4,15 +4,15 @@ import json
 
 import httpx
 import pytest
-from tests.cast import Cast
-from tests.clock import HandClock
-from tests.conftest import Serve
-from tests.events.world import PUMP, World
 
 from cyan.core.metrics import REGISTRY
 from cyan.devices.access import DeviceAccess
 from cyan.events.api import routes
 from cyan.events.model import Event
+from tests.cast import Cast
+from tests.clock import HandClock
+from tests.conftest import Serve
+from tests.events.world import PUMP, World
 
 PATH = "/v1/devices/events"
 

@@ -4,11 +4,11 @@ import asyncio
 import re
 
 import pytest
-from tests.events.world import ADA, CLEO, LAMP, PUMP, World, names_in
 
 from cyan.events import log as log_module
 from cyan.events import store
 from cyan.events.streams import Stream
+from tests.events.world import ADA, CLEO, LAMP, PUMP, World, names_in
 
 
 async def last_id(stream: Stream) -> str:

@@ -3,11 +3,11 @@
 import asyncio
 
 import pytest
-from tests.events.world import World
 
 from cyan.events import jobs, store
 from cyan.events.jobs import Retention
 from cyan.events.log import EventLog
+from tests.events.world import World
 
 DAY_S = 24 * 3600
 

@@ -7,10 +7,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 
 import pytest
-from tests.cast import Cast
-from tests.clock import HandClock
-from tests.events.http_server import OPENING, RawStream, served
-from tests.events.world import LAMP, PUMP, World
 
 from cyan.accounts.tokens import Tokens
 from cyan.core.bus import Bus
@@ -22,6 +18,10 @@ from cyan.events.hub import follow
 from cyan.rest import sse
 from cyan.rest.application import build_asgi
 from cyan.rest.registry import Registry
+from tests.cast import Cast
+from tests.clock import HandClock
+from tests.events.http_server import OPENING, RawStream, served
+from tests.events.world import LAMP, PUMP, World
 
 Open = Callable[..., Awaitable[RawStream]]
 

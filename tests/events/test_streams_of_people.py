@@ -3,10 +3,10 @@
 import asyncio
 
 import pytest
-from tests.events.world import ADA, CLEO, LAMP, PUMP, World, names_in
 
 from cyan.events import readers, streams
 from cyan.events.readers import TooManyStreamsError
+from tests.events.world import ADA, CLEO, LAMP, PUMP, World, names_in
 
 
 async def test_the_owner_reads_what_their_devices_publish(world: World) -> None:

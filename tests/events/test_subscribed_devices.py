@@ -1,7 +1,6 @@
 """Which events reach the devices that subscribed (platform-semantics.md §6.2)."""
 
 import pytest
-from tests.events.world import ADA, CLEO, CLEOS_LAMP, LAMP, PUMP, World
 
 from cyan.core.bus import Bus
 from cyan.core.ids import DeviceId
@@ -9,6 +8,7 @@ from cyan.devices.model import DeviceClaimed, DeviceReleased
 from cyan.events.hub import follow
 from cyan.events.model import Event
 from cyan.events.subscriptions import MAX_SUBSCRIPTIONS_OF_A_DEVICE
+from tests.events.world import ADA, CLEO, CLEOS_LAMP, LAMP, PUMP, World
 
 
 class Inbox:

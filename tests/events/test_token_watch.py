@@ -3,7 +3,6 @@
 import asyncio
 
 import pytest
-from tests.cast import Cast
 
 from cyan.accounts import people
 from cyan.accounts.passwords import Passwords
@@ -15,6 +14,7 @@ from cyan.events.cursors import Cursors
 from cyan.events.hub import Hub
 from cyan.events.log import EventLog
 from cyan.events.streams import StreamFilter
+from tests.cast import Cast
 
 
 class NoOwners:

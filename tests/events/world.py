@@ -3,8 +3,6 @@
 import asyncio
 from dataclasses import dataclass, field
 
-from tests.clock import HandClock
-
 from cyan.core.db.engine import Database
 from cyan.core.ids import DeviceId, UserId
 from cyan.events.cursors import Cursors
@@ -14,6 +12,7 @@ from cyan.events.model import Event
 from cyan.events.service import EventService
 from cyan.events.store import cursor_key
 from cyan.events.streams import Stream, StreamFilter
+from tests.clock import HandClock
 
 ADA = UserId("aaaaaaaaaaaaaaaaaaaaaaaa")
 CLEO = UserId("cccccccccccccccccccccccc")

@@ -4,11 +4,6 @@ import re
 
 import msgspec
 import pytest
-from tests.cast import Cast, bearer
-from tests.clock import HandClock
-from tests.rest.access_table import TABLE, Expected, Row
-from tests.rest.asgi import Answer, ask
-from tests.rest.world import ADAS_DEVICE, World, build_world
 
 from cyan.accounts.people import People
 from cyan.accounts.tokens import Tokens, issue_token
@@ -16,6 +11,11 @@ from cyan.core.bus import Bus
 from cyan.core.db.engine import Database
 from cyan.rest.auth import Auth
 from cyan.rest.registry import Route
+from tests.cast import Cast, bearer
+from tests.clock import HandClock
+from tests.rest.access_table import TABLE, Expected, Row
+from tests.rest.asgi import Answer, ask
+from tests.rest.world import ADAS_DEVICE, World, build_world
 
 WHO = ("nobody", "expired", "stranger")
 

@@ -5,8 +5,6 @@ import pytest
 import structlog
 from starlette.responses import Response
 from structlog.testing import capture_logs
-from tests.cast import Cast, bearer
-from tests.conftest import Serve
 
 from cyan.core.errors import (
     ConflictError,
@@ -21,6 +19,8 @@ from cyan.rest.auth import Auth
 from cyan.rest.call import Call
 from cyan.rest.registry import Route
 from cyan.rest.responses import json_response, no_content
+from tests.cast import Cast, bearer
+from tests.conftest import Serve
 
 
 async def whoami(call: Call) -> Response:

@@ -9,7 +9,6 @@ from starlette.datastructures import UploadFile
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Message
-from tests.conftest import Serve
 
 from cyan.rest.auth import Auth
 from cyan.rest.body import MAX_BODY_BYTES, read_bytes
@@ -18,6 +17,7 @@ from cyan.rest.errors import ApiError
 from cyan.rest.forms import MAX_FIELDS, MalformedFormError, nest, parse_urlencoded
 from cyan.rest.registry import Route
 from cyan.rest.responses import json_response
+from tests.conftest import Serve
 
 FORM = "application/x-www-form-urlencoded"
 

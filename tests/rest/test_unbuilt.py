@@ -1,15 +1,15 @@
 """What the platform has and this server has not answers 501, and says what is missing."""
 
 import pytest
-from tests.cast import Cast
-from tests.clock import HandClock
-from tests.rest.asgi import ask
-from tests.rest.world import World, build_world
 
 from cyan.accounts.people import People
 from cyan.accounts.tokens import Tokens
 from cyan.core.bus import Bus
 from cyan.core.db.engine import Database
+from tests.cast import Cast
+from tests.clock import HandClock
+from tests.rest.asgi import ask
+from tests.rest.world import World, build_world
 
 # What particle-api-js 12.0.3 and particle-cli 3.51.0 call (rest-api-core.md §22, §23), of all that
 # is not built yet, with example values.

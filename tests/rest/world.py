@@ -3,8 +3,6 @@
 from dataclasses import dataclass
 
 from starlette.types import ASGIApp
-from tests.cast import Cast
-from tests.clock import HandClock
 
 from cyan.accounts import api as accounts_api
 from cyan.accounts.people import People
@@ -24,6 +22,8 @@ from cyan.devices.resource import DeviceResource
 from cyan.rest import unbuilt
 from cyan.rest.application import build_asgi
 from cyan.rest.registry import Registry
+from tests.cast import Cast
+from tests.clock import HandClock
 
 ADAS_DEVICE = DeviceId("0123456789abcdef01234567")
 

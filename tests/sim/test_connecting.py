@@ -1,14 +1,13 @@
 """What a device sends when it connects, against captured sessions of real firmware."""
 
-from tests.sim.world import Cloud, World, online_world
-from tests.wire.vectors import client_hellos, coap_lines
-
 from cyan.sim.application import Workload
 from cyan.sim.facts import EndReason, State
 from cyan.wire import coap
 from cyan.wire.blockwise import find_block
 from cyan.wire.describe import ApplicationDescribe, SystemDescribe, decode_describe
 from cyan.wire.messages import APPLICATION, SYSTEM
+from tests.sim.world import Cloud, World, online_world
+from tests.wire.vectors import client_hellos, coap_lines
 
 _RANDOM = slice(27, 59)
 """Where a ClientHello datagram has its 32 random bytes."""

@@ -3,12 +3,12 @@
 from collections.abc import Callable
 
 import pytest
-from tests.sim.world import Cloud, World, answer_everything, online_world
 
 from cyan.sim.application import Workload
 from cyan.sim.facts import EndReason, EventSettled, Outcome, State
 from cyan.wire import coap
 from cyan.wire.messages import encode_event, encode_key_change
+from tests.sim.world import Cloud, World, answer_everything, online_world
 
 MOVED = 253
 FUNCTION_WITHOUT_TOKEN = coap.Message(

@@ -10,9 +10,9 @@ from typing import Any
 
 import msgspec
 import pytest
-from tests.sim.udp_cloud import UdpCloud, server_key_file
 
 from cyan.sim.identity import make_identities
+from tests.sim.udp_cloud import UdpCloud, server_key_file
 
 TIMEOUT_S = 30.0
 

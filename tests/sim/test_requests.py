@@ -3,7 +3,6 @@
 import struct
 
 import pytest
-from tests.sim.world import World, online_world
 
 from cyan.sim.application import Workload
 from cyan.sim.facts import Answered, EventReceived
@@ -19,6 +18,7 @@ from cyan.wire.messages import (
     encode_signal,
     encode_variable_request,
 )
+from tests.sim.world import World, online_world
 
 TOKEN = b"\x2a"
 

@@ -3,7 +3,6 @@
 import itertools
 
 import pytest
-from tests.sim.world import answer_everything, online_world
 
 from cyan.sim.application import Workload
 from cyan.sim.facts import (
@@ -16,6 +15,7 @@ from cyan.sim.facts import (
     StateChanged,
 )
 from cyan.wire import coap
+from tests.sim.world import answer_everything, online_world
 
 EVENT_EVERY_5_S = Workload(event_interval_s=5.0)
 MOVED, ORDINARY = 253, 25

@@ -3,11 +3,11 @@
 from pathlib import Path
 
 import pytest
-from tests.sim.world import World, online_world
 
 from cyan.sim.application import Workload
 from cyan.sim.statefolder import BLOCK, StateFolder, StateInUseError, read_seed
 from cyan.wire.messages import encode_key_change
+from tests.sim.world import World, online_world
 
 
 def stored_sequence(folder: StateFolder, world: World) -> int:

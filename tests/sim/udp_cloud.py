@@ -4,10 +4,10 @@ import asyncio
 import time
 
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-from tests.sim.world import SERVER_KEY, Cloud
 
 from cyan.wire.dtls.record import connection_id_of
 from cyan.wire.server_key import ServerKey, encode_server_key
+from tests.sim.world import SERVER_KEY, Cloud
 
 _HANDSHAKE_TYPE = 22
 

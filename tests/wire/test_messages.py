@@ -7,12 +7,12 @@ from typing import get_args
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.wire.device_side import encode_again
 
 from cyan.wire import coap
 from cyan.wire import messages as m
 from cyan.wire.blockwise import Block
 from cyan.wire.errors import MalformedError, MisuseError
+from tests.wire.device_side import encode_again
 
 BORON_ID = bytes(range(1, 13))
 DEVICE_ID = "0123456789abcdef01234567"

@@ -4,8 +4,6 @@ import random
 from itertools import pairwise
 
 import pytest
-from tests.wire import vectors
-from tests.wire.device_side import encode_again
 
 from cyan.wire import coap
 from cyan.wire import messages as m
@@ -21,6 +19,8 @@ from cyan.wire.describe import (
 from cyan.wire.dtls.key_schedule import derive_keys
 from cyan.wire.dtls.record import APPLICATION_DATA, DeviceRecords, ServerRecords, split_records
 from cyan.wire.errors import MalformedError
+from tests.wire import vectors
+from tests.wire.device_side import encode_again
 
 _HANDSHAKE = 0x16
 _CLIENT_HELLO = 1

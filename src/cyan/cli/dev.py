@@ -170,6 +170,8 @@ async def _start_simulator(
             while line := await process.stdout.readline():
                 if json.loads(line).get("ready"):
                     break
+            else:
+                click.echo("The simulator ended; see above. The server goes on.", err=True)
     except TimeoutError:
         click.echo("Not all simulated devices are online yet.", err=True)
     drain = asyncio.create_task(_drain(process.stdout))

@@ -37,5 +37,5 @@ def server(host: str, port: int | None, out: Path, data: Path | None) -> None:
     out.write_bytes(content)
     click.echo(
         f"Wrote {out} ({len(content)} bytes). With the board in DFU mode:\n"
-        f"  particle keys server {out} --protocol udp"
+        f"  particle keys server {out}"
     )

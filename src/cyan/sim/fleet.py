@@ -84,14 +84,10 @@ class Fleet:
             self._deadlines.plan(index, member.device.deadline())
         self._arm()
 
-    async def stop(self) -> None:
-        """Says goodbye, waits shortly for what is unacknowledged, and closes everything."""
-        for member in self._members:
-            member.device.say_goodbye(self.loop.time())
-        end = self.loop.time() + FAREWELL_S
-        # Asked now and then: an event would have to be looked after with every message.
-        while self._has_outstanding() and self.loop.time() < end:  # noqa: ASYNC110
-            await asyncio.sleep(FAREWELL_STEP_S)
+    async def stop(self, *, farewell: bool = True) -> None:
+        """Closes everything, after Goodbyes and a short wait for what is unacknowledged."""
+        if farewell:
+            await self._say_goodbye()
         if self._timer is not None:
             self._timer.cancel()
         for member in self._members:
@@ -102,6 +98,14 @@ class Fleet:
                 self._folder.keep_exactly(member.device)
         if self.journal is not None:
             self.journal.flush()
+
+    async def _say_goodbye(self) -> None:
+        for member in self._members:
+            member.device.say_goodbye(self.loop.time())
+        end = self.loop.time() + FAREWELL_S
+        # Asked now and then: an event would have to be looked after with every message.
+        while self._has_outstanding() and self.loop.time() < end:  # noqa: ASYNC110
+            await asyncio.sleep(FAREWELL_STEP_S)
 
     def open_socket(self, on_readable: Callable[[], None]) -> socket.socket:
         """A socket with a port of its own.

@@ -77,7 +77,7 @@ def main(options: Options) -> int:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(stopped.wait(), options.duration_s)
             ready.cancel()
-            await fleet.stop()
+            await fleet.stop(farewell=not stopped.is_sudden)
             reporter.ended(fleet.statistics)
 
     try:
@@ -136,10 +136,19 @@ def raise_file_limit(count: int) -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))
 
 
-def stop_signal(options: Options) -> asyncio.Event:
-    """Set by SIGTERM, SIGINT and, if so asked, the end of standard input."""
+class Stop(asyncio.Event):
+    """Set by SIGTERM, SIGINT and, if so asked, the end of standard input.
+
+    In the last case whoever started us is gone, and as a rule the server with it: the devices then
+    end as in a power cut (`is_sudden`), and resume their sessions at the next start.
+    """
+
+    is_sudden = False
+
+
+def stop_signal(options: Options) -> Stop:
     loop = asyncio.get_running_loop()
-    stopped = asyncio.Event()
+    stopped = Stop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopped.set)
     if options.stop_with_stdin:
@@ -147,6 +156,7 @@ def stop_signal(options: Options) -> asyncio.Event:
         def on_readable() -> None:
             if not os.read(sys.stdin.fileno(), SPARE_INPUT_BYTES):
                 loop.remove_reader(sys.stdin)
+                stopped.is_sudden = True
                 stopped.set()
 
         loop.add_reader(sys.stdin, on_readable)

@@ -8,6 +8,7 @@ simulator skips numbers and never uses one twice. A graceful end writes the exac
 import fcntl
 import os
 import secrets
+import time
 from pathlib import Path
 from typing import Final
 
@@ -24,9 +25,20 @@ _SEED_FILE: Final = "seed"
 _LOCK_FILE: Final = "lock"
 _SEED_BYTES: Final = 8
 
+LOCK_WAIT_S: Final = 5.0
+LOCK_STEP_S: Final = 0.05
+
 
 class StateInUseError(Exception):
     """Another simulator uses this state folder; two would share sessions."""
+
+
+def _is_locked(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 class _Written(msgspec.Struct):
@@ -36,18 +48,23 @@ class _Written(msgspec.Struct):
 
 
 class StateFolder:
-    """An open state folder. Raises StateInUseError when another process has it open."""
+    """An open state folder.
+
+    Raises StateInUseError when another process has it open and keeps it open for LOCK_WAIT_S: one
+    whose server was killed needs a moment to notice.
+    """
 
     def __init__(self, path: Path) -> None:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._path = path
         self._written: dict[str, _Written] = {}
         self._lock = os.open(path / _LOCK_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(self._lock)
-            raise StateInUseError(f"another simulator uses {path}") from None
+        end = time.monotonic() + LOCK_WAIT_S
+        while not _is_locked(self._lock):
+            if time.monotonic() > end:
+                os.close(self._lock)
+                raise StateInUseError(f"another simulator uses {path}")
+            time.sleep(LOCK_STEP_S)
 
     def close(self) -> None:
         """Lets others use the folder."""

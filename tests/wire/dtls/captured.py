@@ -2,10 +2,9 @@
 
 from dataclasses import dataclass, field
 
-from tests.wire import vectors
-
 from cyan.wire.dtls.handshake import CLIENT_HELLO, Message, decode_fragments, encode_message
 from cyan.wire.dtls.record import CID, HANDSHAKE, HEADER_BYTES, MOVED_CID, split_records
+from tests.wire import vectors
 
 
 @dataclass

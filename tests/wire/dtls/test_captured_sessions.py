@@ -3,8 +3,6 @@
 from hashlib import sha256
 
 import pytest
-from tests.wire import vectors
-from tests.wire.dtls.captured import CapturedSession, sessions
 
 from cyan.wire.dtls import bodies, key_schedule
 from cyan.wire.dtls.handshake import (
@@ -33,6 +31,8 @@ from cyan.wire.dtls.record import (
     ServerRecords,
     connection_id_of,
 )
+from tests.wire import vectors
+from tests.wire.dtls.captured import CapturedSession, sessions
 
 CONNECTION_ID = bytes.fromhex("a1b2c3d4e5f60718")
 """The test cloud gave the same one to every session."""

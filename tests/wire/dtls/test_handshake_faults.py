@@ -3,17 +3,6 @@
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.wire.dtls.peers import (
-    DELIVER,
-    DROP,
-    LATE,
-    TWICE,
-    Server,
-    assert_they_talk,
-    device,
-    server_for,
-    shake_hands,
-)
 
 from cyan.wire.dtls.handshake import CERTIFICATE, decode_fragments
 from cyan.wire.dtls.record import (
@@ -25,6 +14,17 @@ from cyan.wire.dtls.record import (
     split_records,
 )
 from cyan.wire.dtls.server import MAX_EARLY_RECORDS, ServerHandshake
+from tests.wire.dtls.peers import (
+    DELIVER,
+    DROP,
+    LATE,
+    TWICE,
+    Server,
+    assert_they_talk,
+    device,
+    server_for,
+    shake_hands,
+)
 
 
 def without_sequences(datagram: bytes) -> list[bytes]:

@@ -5,15 +5,6 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.wire.dtls.peers import (
-    DEVICE_KEY,
-    SERVER_KEY,
-    Server,
-    assert_they_talk,
-    device,
-    server_for,
-    shake_hands,
-)
 
 from cyan.wire.dtls.alerts import (
     BAD_CERTIFICATE,
@@ -48,6 +39,15 @@ from cyan.wire.dtls.record import (
     split_records,
 )
 from cyan.wire.dtls.server import ServerHandshake
+from tests.wire.dtls.peers import (
+    DEVICE_KEY,
+    SERVER_KEY,
+    Server,
+    assert_they_talk,
+    device,
+    server_for,
+    shake_hands,
+)
 
 OTHER_KEY = ec.derive_private_key(0x07E4, ec.SECP256R1())
 

@@ -4,7 +4,6 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.wire import vectors
 
 from cyan.wire.dtls.alerts import (
     DECODE_ERROR,
@@ -31,6 +30,7 @@ from cyan.wire.dtls.server import (
     read_client_hello,
 )
 from cyan.wire.errors import MalformedError
+from tests.wire import vectors
 
 FIRST, WITH_COOKIE, *_ = vectors.client_hellos()
 BODY = FIRST[HEADER_BYTES + 12 :]

@@ -1,6 +1,7 @@
 """The reader of the captured sessions reads all of them; other tests stand on it."""
 
 import pytest
+
 from tests.wire import vectors
 
 
