@@ -8,7 +8,6 @@ import structlog
 
 from cyan.core.secrets import SealBrokenError, Vault
 from cyan.gateway import metrics
-from cyan.gateway.flush import MESSAGE_ID_MARGIN
 from cyan.gateway.link import Host, Link
 from cyan.gateway.session import COUNTER_BITS, MAX_ADOPTION, UnreadableSessionError, decode_cold
 from cyan.gateway.store import StoredSession
@@ -71,7 +70,7 @@ def restore_links(
             replay_window=int.from_bytes(row.replay_window, "big"),
         )
         exchange = Exchange(
-            next_message_id=row.next_message_id + MESSAGE_ID_MARGIN,
+            next_message_id=row.next_message_id,
             first_token=random.getrandbits(8),
             answered=logged.get(row.connection_id, ()),
         )

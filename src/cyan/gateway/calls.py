@@ -110,10 +110,8 @@ class DeviceLinks:
             cancel = link.request(build, on_end, on_response if respond else None)
         except MisuseError as error:
             raise DeviceRefusedError(f"The message cannot be sent: {error}.") from error
+        link.after(CALL_TIMEOUT_S, lambda now_s: on_end("timeout"))
         try:
-            async with asyncio.timeout(CALL_TIMEOUT_S):
-                return await answer
-        except TimeoutError as error:
-            raise DeviceTimeoutError from error
+            return await answer
         finally:
             cancel()

@@ -13,10 +13,6 @@ FLUSH_S = 1.0
 """Hot columns are written at most this often. What is lost with them in a crash is harmless: a
 record of the last second can be replayed, its message is a duplicate (DESIGN.md §6)."""
 
-MESSAGE_ID_MARGIN = 4096
-"""Our message ids go on from the last stored one plus more than one flush interval can use; they
-must not come again within 45 s (device-protocol.md §2.1)."""
-
 
 def hot_row(link: Link) -> store.Hot:
     """What a flush writes of this link now."""
@@ -44,7 +40,11 @@ def write(
     """One unit of work: sessions, when their devices were heard, who came and went."""
     store.save_hot(connection, hot)
     presence.touch(connection, heard)
-    presence.store(connection, rows)
+    presence.store(connection, (row for row in rows if not store.is_taken_over(connection, row)))
+
+
+def hot_rows(links: Iterable[Link]) -> list[store.Hot]:
+    return [hot_row(link) for link in links]
 
 
 def heard_rows(links: Iterable[Link]) -> list[tuple[DeviceId, int]]:

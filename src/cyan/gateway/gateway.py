@@ -106,6 +106,7 @@ class Gateway:
         self._waiting_handshakes: deque[tuple[bytes, bytes]] = deque()
         self._tasks: set[asyncio.Task[None]] = set()
         self._socket: DatagramSocket | None = None
+        self._handshakes_go_on = False
         self._flush_is_due = False
         self._is_flushing = False
         self._next_flush_s = 0.0
@@ -157,7 +158,8 @@ class Gateway:
         while self._tasks:
             await asyncio.gather(*self._tasks, return_exceptions=True)
         self._collect_settled(self.now_s())
-        hot, heard, rows = self._take_dirty()
+        links, rows = self._take_dirty()
+        hot, heard = flush.hot_rows(links), flush.heard_rows(links)
         await self._database.write(lambda connection: flush.write(connection, hot, heard, rows))
         if self._socket is not None:
             self._socket.flush()
@@ -193,19 +195,24 @@ class Gateway:
                     link = links.get(datagram[11:19])
                     if link is None:
                         self._on_unknown(datagram, address)
-                    elif len(datagram) > 20 and datagram[19] << 8 | datagram[20] == (
-                        len(datagram) - 21
-                    ):
-                        link.on_record(datagram, address, now_s)
-                    else:
-                        self._on_several(link, datagram, address, now_s)
+                        continue
+                    try:
+                        if len(datagram) > 20 and datagram[19] << 8 | datagram[20] == (
+                            len(datagram) - 21
+                        ):
+                            link.on_record(datagram, address, now_s)
+                        else:
+                            self._on_several(link, datagram, address, now_s)
+                    except Exception:
+                        # One device's message must not cost the others of this batch theirs.
+                        _log.exception("device.message_failed", device_id=link.session.device_id)
                 elif first == HANDSHAKE:
                     self._queue_handshake(datagram, address)
                 elif len(datagram) > 1:  # 0 and 1 byte keep a NAT open
                     metrics.dropped_malformed.inc()
             if len(batch) < BATCH:
                 break
-        if self._waiting_handshakes:
+        if self._waiting_handshakes and not self._handshakes_go_on:
             self._serve_handshakes()
         socket.flush()
 
@@ -235,12 +242,12 @@ class Gateway:
         for _ in range(min(HANDSHAKES_IN_ONE_GO, len(waiting))):
             datagram, address = waiting.popleft()
             self._handshakes.on_datagram(datagram, address, now_s)
+        self._handshakes_go_on = bool(waiting)
         if waiting:
             asyncio.get_running_loop().call_soon(self._go_on_with_handshakes)
 
     def _go_on_with_handshakes(self) -> None:
-        if self._waiting_handshakes:
-            self._serve_handshakes()
+        self._serve_handshakes()
         self._flush_socket()
 
     def send(self, datagram: bytes, address: bytes) -> None:
@@ -319,20 +326,32 @@ class Gateway:
         self._commit(lambda connection: store.add(connection, row), stored)
 
     def _on_unfinished(self, link: Link, _now_s: float) -> None:
-        if link.session.device_id is None:
+        device_id = link.session.device_id
+        if device_id is None or self._by_device.get(device_id) is not link:
             link.end("no Hello")
 
-    def admit(self, link: Link, hello: Hello, then: Callable[[bool], None]) -> None:
-        task = asyncio.get_running_loop().create_task(self._admit(link, hello, then))
+    def admit(
+        self, link: Link, hello: Hello, then: Callable[[bool], None], failed: Callable[[], None]
+    ) -> None:
+        """Compare id and key; `then(was_online)` when they belong together, `failed()` when the
+        database could not tell."""
+        task = asyncio.get_running_loop().create_task(self._admit(link, hello, then, failed))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _admit(self, link: Link, hello: Hello, then: Callable[[bool], None]) -> None:
+    async def _admit(
+        self, link: Link, hello: Hello, then: Callable[[bool], None], failed: Callable[[], None]
+    ) -> None:
         device_id = DeviceId(hello.device_id.hex())
         public_key = link.session.public_key
-        admission = await keys.admit(
-            self._database, self._clock, device_id, public_key, self._config.enrolment
-        )
+        try:
+            admission = await keys.admit(
+                self._database, self._clock, device_id, public_key, self._config.enrolment
+            )
+        except Exception:
+            _log.exception("device.admission_failed", claimed_device_id=device_id)
+            failed()
+            return
         if link.ended is not None:
             return
         if isinstance(admission, keys.Refused):
@@ -348,23 +367,31 @@ class Gateway:
             return
         # A command may have registered the device, with its owner, beside the running server.
         self._ownership.refresh(device_id)
+        present = self._by_device.get(device_id)
+        if present is not None and present.established_at_ms > link.established_at_ms:
+            # A Hello that was held up on its way; the device speaks on its newer session.
+            link.end("the device has a newer session")
+            return
+        then(present is not None and present.is_online)
+
+    def install(self, link: Link) -> None:
+        """A Hello is kept: this is the device's session now, and has no subscriptions yet."""
+        device_id = link.session.device_id
+        assert device_id is not None
         older = self._by_device.get(device_id)
-        was_online = older is not None and older.is_online
         if older is not None and older is not link:
             self._replace(older)
+        self._hub.drop_device(device_id)
         self._by_device[device_id] = link
         self._unsettled.add(link)
-        self._schedule_silence(link)
-        then(was_online)
 
     def _replace(self, older: Link) -> None:
         """A newer handshake of the same device wins; nothing needs to be sent."""
         older.ended = "replaced by a newer session"
+        older.is_online = False
         older.exchange.cancel_all("ended")
         self._links.pop(older.session.connection_id, None)
         self._unsettled.discard(older)
-        assert older.session.device_id is not None
-        self._hub.drop_device(older.session.device_id)
 
     def _adopt(self, link: Link) -> None:
         """A session of before the restart: its device is online if it was, and not silent since."""
@@ -388,11 +415,14 @@ class Gateway:
     def forget(self, link: Link) -> None:
         """The session is over. It still answers for a while, to say so."""
         connection_id, device_id = link.session.connection_id, link.session.device_id
+        adoption = link.adoption
         self._unsettled.discard(link)
         if device_id is not None and self._by_device.get(device_id) is link:
             del self._by_device[device_id]
             self._hub.drop_device(device_id)
-        self._commit(lambda connection: store.remove(connection, connection_id), lambda ok: None)
+        self._commit(
+            lambda connection: store.remove(connection, connection_id, adoption), lambda ok: None
+        )
         self.at(self.now_s() + FORGET_ENDED_S, partial(self._drop, connection_id))
 
     def _drop(self, connection_id: bytes, _now_s: float) -> None:
@@ -501,10 +531,11 @@ class Gateway:
         return self._config.offline_after_wifi_s
 
     def _schedule_silence(self, link: Link) -> None:
-        self.at(link.heard_s + self.silence_limit_s(link), partial(self._on_silence, link))
+        link.silence_due_s = link.heard_s + self.silence_limit_s(link)
+        self.at(link.silence_due_s, partial(self._on_silence, link))
 
     def _on_silence(self, link: Link, now_s: float) -> None:
-        if not link.is_online or link.ended is not None:
+        if not link.is_online or link.ended is not None or now_s < link.silence_due_s:
             return
         if now_s - link.heard_s >= self.silence_limit_s(link):
             link.leave("silence")
@@ -512,6 +543,11 @@ class Gateway:
             self._schedule_silence(link)
 
     def _tick(self) -> None:
+        self._ticker = asyncio.get_running_loop().call_later(TICK_S, self._tick)
+        self.turn()
+
+    def turn(self) -> None:
+        """Do what is due by now. Called every TICK_S while the gateway runs."""
         now_s = self.now_s()
         self._wheel.turn(now_s)
         if now_s >= self._next_flush_s and not self._is_flushing:
@@ -520,7 +556,6 @@ class Gateway:
             self._collect_settled(now_s)
             metrics.devices_online.set(self._presence.online_count())
             self._flush_sessions(now_s)
-        self._ticker = asyncio.get_running_loop().call_later(TICK_S, self._tick)
 
     def _collect_settled(self, now_s: float) -> None:
         """Sessions whose set-up is over: after a restart, nothing of it can have been missed."""
@@ -537,24 +572,23 @@ class Gateway:
                 self._unsettled.discard(link)
                 self.mark_dirty(link)
 
-    def _take_dirty(
-        self,
-    ) -> tuple[list[store.Hot], list[tuple[DeviceId, int]], list[PresenceRow]]:
+    def _take_dirty(self) -> tuple[list[Link], list[PresenceRow]]:
         dirty, self._dirty = self._dirty, []
         rows, self._presence_rows = self._presence_rows, []
         for link in dirty:
             link.is_dirty = False
         alive = [link for link in dirty if link.ended is None]
-        return [flush.hot_row(link) for link in alive], flush.heard_rows(alive), rows
+        return alive, rows
 
     def _flush_sessions(self, now_s: float) -> None:
-        hot, heard, rows = self._take_dirty()
+        links, rows = self._take_dirty()
         renew = now_s >= self._next_lease_s
-        if not (hot or rows or renew):
+        if not (links or rows or renew):
             return
         if renew:
             self._next_lease_s = now_s + presence.LEASE_RENEWAL_S
         now_ms = self.now_ms()
+        hot, heard = flush.hot_rows(links), flush.heard_rows(links)
         self._is_flushing = True
 
         def work(connection: Connection) -> None:
@@ -562,7 +596,11 @@ class Gateway:
             if renew:
                 presence.renew_lease(connection, self._config.node, now_ms)
 
-        self._commit(work, self._on_flushed)
+        def flushed(ok: bool) -> None:
+            self._is_flushing = False
+            if not ok:
+                self._presence_rows[:0] = rows
+                for link in links:
+                    self.mark_dirty(link)
 
-    def _on_flushed(self, _ok: bool) -> None:
-        self._is_flushing = False
+        self._commit(work, flushed)

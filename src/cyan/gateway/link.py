@@ -46,6 +46,10 @@ _SETUP: Final = (Hello, DescribePost, Subscribe)
 _log = structlog.get_logger(__name__)
 
 
+class MessageTooLargeError(MisuseError):
+    """A message of ours is larger than this device takes."""
+
+
 class Host(Protocol):
     """What a link needs of the gateway that holds it."""
 
@@ -60,7 +64,10 @@ class Host(Protocol):
     def save(
         self, link: "Link", works: Sequence[fx.Work], then: Callable[[bool], None]
     ) -> None: ...
-    def admit(self, link: "Link", hello: Hello, then: Callable[[bool], None]) -> None: ...
+    def admit(
+        self, link: "Link", hello: Hello, then: Callable[[bool], None], failed: Callable[[], None]
+    ) -> None: ...
+    def install(self, link: "Link") -> None: ...
     def listen(self, link: "Link", subscription: Subscribe) -> None: ...
     def emit(self, device_id: DeviceId, name: str, data: str, version: int) -> None: ...
     def came_online(self, link: "Link") -> None: ...
@@ -76,6 +83,7 @@ class Link:
         "_host", "_timer_s", "address", "adoption", "ended", "established_at_ms", "exchange",
         "expected_id", "has_left", "heard_s", "is_dirty", "is_moving", "is_online",
         "last_handshake_ms", "may_have_missed", "missing", "records", "session",
+        "silence_due_s",
     )  # fmt: skip
 
     def __init__(
@@ -112,6 +120,8 @@ class Link:
         self.has_left = False
         self.is_dirty = False
         self.ended: str | None = None
+        self.silence_due_s = 0.0
+        """When the gateway looks for silence next."""
         self._timer_s = 0.0
 
     # -- presence ------------------------------------------------------------------------------
@@ -144,10 +154,10 @@ class Link:
         if content_type != APPLICATION_DATA or self.ended is not None:
             self._on_other_record(content_type, content)
             return
-        if record[0] == MOVED_CID:
-            self._on_moved()
-        else:
+        if record[0] != MOVED_CID:
             self.is_moving = False
+        elif not self.is_moving and records.highest_received > highest:
+            self._on_moved()
         try:
             message = coap.decode(content)
         except MalformedError:
@@ -177,7 +187,10 @@ class Link:
         if code >= coap.CREATED:
             if message.type == coap.CON:
                 self._send(coap.encode_empty_ack(message_id))
-            self.exchange.on_response(message.token, code, message.payload)
+            # Its acknowledgement may have been lost, and the token be another request's by now.
+            if self.exchange.is_new(message_id, now_s):
+                self.exchange.keep_answer(message_id, EMPTY_ACK)
+                self.exchange.on_response(message.token, code, message.payload)
             return
         try:
             request = decode_request(message)
@@ -185,6 +198,10 @@ class Link:
             request = None
             self._log_malformed(error)
         session = self.session
+        if request is None and (session.device_id is None or _is_setup(message)):
+            # The device would take any answer to its Hello or a describe for success.
+            self.end("a message of the connection's set-up cannot be read")
+            return
         if session.device_id is None and type(request) is not Hello:
             # The id is not compared yet. A device waits for the answer to its Hello, so this was
             # on its way before; it comes again.
@@ -245,10 +262,10 @@ class Link:
             self._host.send(self.records.seal(ALERT, alerts.CLOSE_NOTIFY), self.address)
 
     def _on_moved(self) -> None:
-        if self.is_moving:
-            return
         self.is_moving = True
         metrics.handshakes_resumed.inc()
+        if self.has_left:
+            self._came_back()
         if self.session.device_id is not None and self.session.has_application:
             # After a reset the device's update status is unknown again, session or not.
             self._tell(describe.PENDING_EVENT, "false")
@@ -256,7 +273,10 @@ class Link:
     def _on_malformed(self, content: bytes) -> None:
         """Not a CoAP message; answer what looks like a confirmable one all the same."""
         metrics.dropped_malformed.inc()
-        if len(content) >= 4 and content[0] >> 4 == 0x4 | coap.CON and content[1]:
+        if self.session.device_id is None:
+            # Most likely its Hello, to which a device takes any answer for success.
+            self.end("the first message cannot be read")
+        elif len(content) >= 4 and content[0] >> 4 == 0x4 | coap.CON:
             message_id = content[2] << 8 | content[3]
             self._send(coap.encode_ack(message_id, coap.BAD_REQUEST))
 
@@ -316,7 +336,12 @@ class Link:
     def _perform_rare(self, effect: fx.Effect, answer_to: int) -> None:
         device_id = self.session.device_id
         if isinstance(effect, fx.Admit):
-            self._host.admit(self, effect.hello, partial(self._on_admitted, effect, answer_to))
+            self._host.admit(
+                self,
+                effect.hello,
+                partial(self._on_admitted, effect, answer_to),
+                partial(self.exchange.forget, answer_to),
+            )
         elif isinstance(effect, fx.End):
             self.end(effect.reason)
         elif device_id is None:
@@ -328,6 +353,7 @@ class Link:
         elif isinstance(effect, fx.Tell):
             self._tell(effect.name, effect.data)
         elif isinstance(effect, fx.Arrive):
+            self._host.install(self)
             self._arrive()
         elif isinstance(effect, fx.Leave):
             self.leave(effect.reason)
@@ -343,7 +369,7 @@ class Link:
         self._perform(effect.after, answer_to)
 
     def _on_admitted(self, effect: fx.Admit, answer_to: int, was_online: bool) -> None:
-        """The id belongs to the key; the host has replaced an older session of this device."""
+        """The id belongs to the key."""
         device_id = DeviceId(effect.hello.device_id.hex())
         self.last_handshake_ms = self._host.now_ms()
         self.expected_id = None if answer_to == NO_ANSWER else answer_to + 1 & 0xFFFF
@@ -384,10 +410,21 @@ class Link:
     ) -> Callable[[], None]:
         """Send a confirmable message; the returned function stops waiting for its answer.
 
-        Raises MisuseError when too many wait for this device already.
+        Raises MisuseError when too many wait for this device already, or when the message is
+        larger than the device takes: it would drop it, and count as lost after four sends.
         """
         now_s = self._host.now_s()
-        sent = self.exchange.send(build, now_s, self._host.stretch(), on_end, on_response)
+        limit = self.session.max_message_size
+
+        def build_within_limit(message_id: int, token: bytes) -> bytes:
+            data = build(message_id, token)
+            if len(data) > limit:
+                raise MessageTooLargeError(f"message of {len(data)} bytes for a device of {limit}")
+            return data
+
+        sent = self.exchange.send(
+            build_within_limit, now_s, self._host.stretch(), on_end, on_response
+        )
         self._host.mark_dirty(self)
         self._send(sent.data)
         self._set_timer(sent.due_s)
@@ -418,6 +455,9 @@ class Link:
                 self._on_event_ended,
                 None,
             )  # fmt: skip
+        except MessageTooLargeError:
+            metrics.undelivered_too_large.inc()
+            return False
         except MisuseError:
             metrics.undelivered_busy.inc()
             return False
@@ -477,7 +517,13 @@ class Link:
             self._timer_s = due_s
             self._host.at(due_s, self._on_timer)
 
+    def after(self, delay_s: float, callback: Callable[[float], None]) -> None:
+        """Call `callback(now_s)` after so many seconds; it cannot be cancelled."""
+        self._host.at(self._host.now_s() + delay_s, callback)
+
     def _on_timer(self, now_s: float) -> None:
+        if self._timer_s == 0.0 or now_s < self._timer_s:
+            return  # an earlier timer has done this one's work, and set the next
         self._timer_s = 0.0
         if self.ended is not None:
             return
@@ -486,3 +532,11 @@ class Link:
         due_s = self.exchange.next_due_s()
         if due_s is not None:
             self._set_timer(due_s)
+
+
+def _is_setup(message: coap.Message) -> bool:
+    """Whether it is a Hello or a describe, by its path."""
+    return message.code == coap.POST and message.options[:1] in (
+        ((coap.URI_PATH, b"h"),),
+        ((coap.URI_PATH, b"d"),),
+    )

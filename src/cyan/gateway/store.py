@@ -22,6 +22,7 @@ from sqlalchemy import (
 )
 
 from cyan.core.db.schema import metadata
+from cyan.devices.presence import PresenceRow
 
 sessions = Table(
     "gateway_session",
@@ -44,6 +45,10 @@ sessions = Table(
     Index(None, "holder"),
 )
 
+MESSAGE_ID_MARGIN = 4096
+"""Our message ids go on from the last stored one plus more than one flush interval can use; they
+must not come again within 45 s (device-protocol.md §2.1)."""
+
 ROWS_IN_ONE_STEP = 250
 """Rows of a flush that go to SQLite as one statement: the writer thread gives up the interpreter
 lock at each step, and waits for it while the loop is busy."""
@@ -53,7 +58,11 @@ _of_holder = select(sessions).where(sessions.c.holder == bindparam("holder"))
 _adopt = (
     update(sessions)
     .where(sessions.c.holder == bindparam("of_holder"))
-    .values(adoption=sessions.c.adoption + 1)
+    .values(
+        adoption=sessions.c.adoption + 1,
+        # In the row, not only in memory: the next crash may come before the first flush.
+        next_message_id=(sessions.c.next_message_id + MESSAGE_ID_MARGIN) % 0x10000,
+    )
 )
 _save_cold = (
     update(sessions)
@@ -61,7 +70,20 @@ _save_cold = (
     .where(sessions.c.adoption == bindparam("of_adoption"))
     .values(device_id=bindparam("device_id"), cold=bindparam("cold"), format=bindparam("format"))
 )
-_delete = delete(sessions).where(sessions.c.connection_id == bindparam("of_connection_id"))
+_delete = (
+    delete(sessions)
+    .where(sessions.c.connection_id == bindparam("of_connection_id"))
+    .where(sessions.c.adoption == bindparam("of_adoption"))
+)
+_others = (
+    select(sessions.c.connection_id)
+    .where(sessions.c.device_id == bindparam("of_device_id"))
+    .where(
+        (sessions.c.holder != bindparam("of_holder"))
+        | (sessions.c.adoption != bindparam("of_adoption"))
+    )
+    .limit(1)
+)
 _delete_others = (
     delete(sessions)
     .where(sessions.c.device_id == bindparam("of_device_id"))
@@ -161,8 +183,19 @@ def save_hot(connection: Connection, rows: list[Hot]) -> None:
         )
 
 
-def remove(connection: Connection, connection_id: bytes) -> None:
-    connection.execute(_delete, {"of_connection_id": connection_id})
+def is_taken_over(connection: Connection, row: PresenceRow) -> bool:
+    """Whether the device's session has another holder by now than the one who noted this."""
+    parameters = {
+        "of_device_id": row.device_id,
+        "of_holder": row.holder,
+        "of_adoption": row.adoption,
+    }
+    return connection.execute(_others, parameters).first() is not None
+
+
+def remove(connection: Connection, connection_id: bytes, adoption: int) -> None:
+    """Forget a session, unless another holder has taken it over meanwhile."""
+    connection.execute(_delete, {"of_connection_id": connection_id, "of_adoption": adoption})
 
 
 def remove_others(connection: Connection, device_id: str, connection_id: bytes) -> None:

@@ -214,7 +214,7 @@ class PlainSocket:
 
     def receive(self) -> list[Datagram]:
         received: list[Datagram] = []
-        while len(received) < BATCH:
+        for _ in range(BATCH):
             try:
                 content, peer = self._socket.recvfrom(DATAGRAM_BYTES)
             except BlockingIOError:

@@ -7,8 +7,12 @@ cancelled: what they call looks whether there is still something to do.
 from collections import defaultdict
 from collections.abc import Callable
 
+import structlog
+
 TICK_S = 0.1
 """How late a timer can be. The shortest interval here is a CoAP retransmission, 4 s."""
+
+_log = structlog.get_logger(__name__)
 
 
 class Wheel:
@@ -23,9 +27,12 @@ class Wheel:
         self._buckets[max(int(when_s / TICK_S) + 1, self._tick + 1)].append(callback)
 
     def turn(self, now_s: float) -> None:
-        """Call what is due."""
+        """Call what is due. One that fails is logged and hurts no other."""
         tick = int(now_s / TICK_S)
         while self._tick < tick:
             self._tick += 1
             for callback in self._buckets.pop(self._tick, ()):
-                callback(now_s)
+                try:
+                    callback(now_s)
+                except Exception:
+                    _log.exception("timer.failed")

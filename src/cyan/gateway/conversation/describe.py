@@ -4,6 +4,8 @@ import json
 from collections.abc import Sequence
 from functools import partial
 
+import structlog
+
 from cyan.core.ids import DeviceId
 from cyan.devices import description
 from cyan.gateway.effects import Effect, End, Reply, Save, Tell, Work
@@ -20,14 +22,17 @@ from cyan.wire.messages import DescribePost
 
 PENDING_EVENT = "particle/device/updates/pending"
 
+_log = structlog.get_logger(__name__)
+
 
 def on_describe(
     session: Session, device_id: DeviceId, message: coap.Message, post: DescribePost
 ) -> Sequence[Effect]:
     """Each block is acknowledged; the whole is kept before its last block is.
 
-    The device takes any acknowledgement for success, an error code too. What cannot be read is
-    therefore answered by ending the session: the device will describe itself anew.
+    The device takes any acknowledgement for success, an error code too. When a block is missing
+    the session is therefore ended: the device will describe itself anew. A whole describe that
+    cannot be read would be the same again after each handshake, so that one is logged.
     """
     reply = (
         b""
@@ -38,9 +43,13 @@ def on_describe(
         payload = _whole(session, post)
         if payload is None:
             return (Reply(reply),)
-        parts = decode_describe(post.flags, post.content_format, payload)
     except MalformedError as error:
         return (End(f"describe: {error}"),)
+    try:
+        parts = decode_describe(post.flags, post.content_format, payload)
+    except MalformedError as error:
+        _log.warning("device.describe_unreadable", device_id=device_id, error=str(error))
+        return (Reply(coap.encode_ack(message.message_id, coap.BAD_REQUEST, message.token)),)
     works: list[Work] = []
     after: list[Effect] = []
     for part in parts:

@@ -1,0 +1,230 @@
+"""A gateway on virtual time: real database, log, hub and DTLS; clock and network moved by hand."""
+
+import asyncio
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from cryptography.hazmat.primitives.asymmetric import ec
+from sqlalchemy import text
+
+from cyan.core.bus import Bus
+from cyan.core.config import Config
+from cyan.core.db.engine import Database
+from cyan.core.ids import DeviceId, UserId
+from cyan.core.metrics import REGISTRY
+from cyan.core.secrets import open_vault
+from cyan.devices.ownership import Ownership
+from cyan.devices.presence import DeviceOffline, DeviceOnline, Presence
+from cyan.devices.registry import register_device
+from cyan.events.cursors import Cursors
+from cyan.events.hub import Hub, follow
+from cyan.events.log import EventLog
+from cyan.events.model import Event
+from cyan.events.service import EventService
+from cyan.events.store import cursor_key
+from cyan.gateway.adoption import REMEMBER_MS
+from cyan.gateway.calls import DeviceLinks
+from cyan.gateway.gateway import Gateway
+from cyan.gateway.udp import make_address
+from tests.clock import HandClock
+from tests.gateway.memory_socket import MemorySocket
+
+SERVER_KEY = ec.derive_private_key(0xC7A9, ec.SECP256R1())
+ADA = UserId("aaaaaaaaaaaaaaaaaaaaaaaa")
+CLEO = UserId("cccccccccccccccccccccccc")
+STEP_S = 0.5
+"""Time moves in steps of this, so that timers fire about when they should."""
+
+
+class Peer(Protocol):
+    """Something at the other end of the network."""
+
+    def on_datagram(self, datagram: bytes) -> None: ...
+
+    def on_time(self, now_s: float) -> None: ...
+
+
+def make_port(number: int) -> bytes:
+    """The address of a device behind port `number`."""
+    return make_address(socket.AF_INET, "192.0.2.7", number)
+
+
+def metric(name: str, **labels: str) -> float:
+    """The present value of a metric, 0 before its first count."""
+    return REGISTRY.get_sample_value(name, labels) or 0.0
+
+
+@dataclass
+class World:
+    """One data folder, the gateway that works on it now, and the network before it."""
+
+    db: Database
+    clock: HandClock
+    config: Config
+    peers: dict[bytes, Peer] = field(default_factory=dict)
+    sent: list[tuple[bytes, bytes]] = field(default_factory=list)
+    """Every datagram of every gateway: (content, address)."""
+    facts: list[object] = field(default_factory=list)
+    """What the bus told of devices that came and went, over all restarts."""
+    datagrams: int = 0
+
+    async def start(self) -> None:
+        """A process begins: everything in memory is made anew from the database."""
+        self.bus = Bus()
+        self.bus.subscribe(DeviceOnline, self.facts.append)
+        self.bus.subscribe(DeviceOffline, self.facts.append)
+        self.presence = Presence(self.db)
+        self.ownership = Ownership(self.db)
+        self.log = EventLog(self.db, self.clock)
+        cursors = Cursors(cursor_key(self.db))
+        self.hub = Hub(self.log, self.ownership, cursors, self.clock)
+        self.events = EventService(self.log, self.clock)
+        self.gateway = Gateway(
+            config=self.config,
+            clock=self.clock,
+            database=self.db,
+            vault=open_vault(self.config.data),
+            server_key=SERVER_KEY,
+            events=self.events,
+            hub=self.hub,
+            ownership=self.ownership,
+            devices=self.presence,
+            bus=self.bus,
+        )
+        self.gateway.stretch = lambda: 0.0
+        follow(self.bus, self.hub)
+        self.links = DeviceLinks(self.gateway)
+        self.socket = MemorySocket(self._carry)
+        recent: dict[bytes, list[int]] = {}
+        for session, message_id in self.log.recent_messages(self.clock.now_ms() - REMEMBER_MS):
+            recent.setdefault(session, []).append(message_id)
+        await self.gateway.start(self.socket, recent)
+
+    async def stop(self) -> None:
+        """The process ends in good order."""
+        if self.socket.is_open:
+            self.gateway.stop_listening()
+            await self.log.drain()
+            await self.gateway.stop()
+
+    async def crash(self) -> None:
+        """The process ends between two instructions: what is only in memory is gone."""
+        ticker = self.gateway._ticker
+        assert ticker is not None
+        ticker.cancel()
+        self.gateway.stop_listening()
+        self.socket.close()
+        await self.db.write(lambda connection: None)
+
+    async def restart(self, *, outage_s: float = 0.0, crash: bool = True) -> None:
+        """The server is away for a while; devices live on meanwhile."""
+        await (self.crash() if crash else self.stop())
+        await self._pass(outage_s)
+        await self.start()
+        await self.settle()
+
+    def arrive(self, datagram: bytes, address: bytes) -> None:
+        """A datagram reaches the server."""
+        self.datagrams += 1
+        self.socket.arrive(datagram, address)
+
+    async def settle(self) -> None:
+        """Returns when nothing is on its way any more, in no direction."""
+        quiet = 0
+        for _ in range(400):
+            before = self.datagrams
+            await self.db.write(lambda connection: None)
+            await self.log.drain()
+            await self.spin()
+            rests = self.socket.is_idle and not self.gateway._tasks
+            quiet = quiet + 1 if rests and self.datagrams == before else 0
+            # What one commit set going may wait for a second one.
+            if quiet == 2:
+                return
+        raise AssertionError("the network does not come to rest")
+
+    async def spin(self) -> None:
+        """A few turns of the loop, without waiting for the disk."""
+        for _ in range(8):
+            await asyncio.sleep(0)
+
+    async def advance(self, seconds: float) -> None:
+        """Let time pass, for the gateway and for the devices."""
+        await self.settle()
+        await self._pass(seconds)
+        await self.settle()
+
+    async def _pass(self, seconds: float) -> None:
+        end = self.clock.monotonic() + seconds
+        while (left := end - self.clock.monotonic()) > 1e-9:
+            self.clock.advance(min(STEP_S, left))
+            before = self.datagrams
+            if self.socket.is_open:
+                self.gateway.turn()
+            for peer in list(self.peers.values()):
+                peer.on_time(self.clock.monotonic())
+            await asyncio.sleep(0)
+            if self.datagrams != before and self.socket.is_open:
+                await self.settle()
+
+    def register(self, device_id: DeviceId, owner: UserId | None = None) -> None:
+        """The device is known, without a key."""
+        register_device(self.db, self.clock, device_id, owner=owner)
+        self.ownership.refresh(device_id)
+
+    def logged(self, name: str | None = None) -> list[Event]:
+        """What the log has, oldest first; of one name if given."""
+        found = [event for _, event in self.log.read(0, 10_000)]
+        return [event for event in found if name is None or event.name == name]
+
+    def statuses(self) -> list[str]:
+        """The data of all `spark/status` events."""
+        return [(event.data or b"").decode() for event in self.logged("spark/status")]
+
+    def sessions(self) -> list[dict[str, object]]:
+        """The stored sessions."""
+        found = self.db.rows(text("SELECT * FROM gateway_session ORDER BY established_at_ms"))
+        return [dict(row._mapping) for row in found]
+
+    @contextmanager
+    def slow_disk(self) -> Iterator[None]:
+        """While inside, nothing is committed."""
+        may_go = threading.Event()
+        self.db.submit(lambda connection: may_go.wait(30), lambda result, error: None)
+        try:
+            yield
+        finally:
+            may_go.set()
+
+    @contextmanager
+    def broken_table(self, name: str) -> Iterator[None]:
+        """While inside, nothing can be written to this table."""
+        self._execute(f"ALTER TABLE {name} RENAME TO {name}_away")
+        try:
+            yield
+        finally:
+            self._execute(f"ALTER TABLE {name}_away RENAME TO {name}")
+
+    def _execute(self, statement: str) -> None:
+        self.db.write_blocking(lambda connection: connection.execute(text(statement)))
+
+    def _carry(self, content: bytes, address: bytes) -> None:
+        self.datagrams += 1
+        self.sent.append((content, address))
+        peer = self.peers.get(address)
+        if peer is not None:
+            peer.on_datagram(content)
+
+
+def make_world(db: Database, clock: HandClock, data: Path, **settings: object) -> World:
+    """A world before its first `start`; enrolment is open unless told otherwise."""
+    config = Config(**{"data": data, "enrolment": "open", **settings})  # type: ignore[arg-type]
+    return World(db, clock, config)
+
+
+Build = Callable[[int], bytes]
