@@ -135,7 +135,7 @@ async def _serve(
         await serving
         return
     host = LOOPBACK if config.host in _EVERYWHERE else config.host
-    board_host = config.public_host or (_own_address() if config.host in _EVERYWHERE else host)
+    board_host = config.public_host or _host_for_boards(config.host)
     key_file = (config.data / KEY_FILE).absolute()
     key = open_server_key(config.data)
     key_file.write_bytes(padded_public_key(key, board_host, server.udp_port))
@@ -186,6 +186,13 @@ _keep: set[asyncio.Task[None]] = set()
 async def _drain(stream: asyncio.StreamReader) -> None:
     while await stream.read(65536):
         pass
+
+
+def _host_for_boards(host: str) -> str:
+    """What a board can store of the listening address: a name or an IPv4 address."""
+    if host in _EVERYWHERE:
+        return _own_address()
+    return socket.gethostname() if ":" in host else host
 
 
 def _own_address() -> str:
