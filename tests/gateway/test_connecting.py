@@ -51,7 +51,9 @@ async def test_the_first_key_of_an_unknown_device_is_pinned_where_enrolment_is_o
 ) -> None:
     board = await Board(world).connect()
     assert keys.find_by_key(world.db, board.public_key) == board.device_id
-    actions = [entry.action for entry in list_entries(world.db, subject=f"device:{board.device_id}")]
+    actions = [
+        entry.action for entry in list_entries(world.db, subject=f"device:{board.device_id}")
+    ]
     assert set(actions) == {"device.registered", "device.key_pinned"}
 
 

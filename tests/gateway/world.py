@@ -194,8 +194,14 @@ class World:
     @contextmanager
     def slow_disk(self) -> Iterator[None]:
         """While inside, nothing is committed."""
-        may_go = threading.Event()
-        self.db.submit(lambda connection: may_go.wait(30), lambda result, error: None)
+        is_stuck, may_go = threading.Event(), threading.Event()
+
+        def hold(connection: object) -> None:
+            is_stuck.set()
+            may_go.wait(30)
+
+        self.db.submit(hold, lambda result, error: None)
+        is_stuck.wait(30)
         try:
             yield
         finally:

@@ -112,7 +112,8 @@ class Exchange:
 
     def _turn(self, now_s: float) -> None:
         if self._turn_s:
-            self._older = self._answers
+            # After a long silence both generations are too old.
+            self._older = self._answers if now_s < self._turn_s + REMEMBER_S else {}
             self._answers = {}
         self._turn_s = now_s + REMEMBER_S
 
