@@ -54,9 +54,13 @@ from cyan.rest.call import Call
 from cyan.rest.errors import described
 from cyan.rest.registry import Registry, Route
 from cyan.rest.responses import json_response
+from cyan.rest.stopping import Stoppable
 
 GRACEFUL_STOP_S: Final = 5
 """How long open requests may take after a signal; streams are closed at once."""
+
+_CONNECTIONS_STOP_S: Final = GRACEFUL_STOP_S + 5
+"""How long the connections of readers that do not read may hold up the stop after that."""
 
 LogFactory = Callable[[Database, Clock], EventLog]
 
@@ -233,7 +237,8 @@ class Server:
             recent.setdefault(session, []).append(message_id)
         await parts.gateway.start(datagram_socket(udp), recent)
         jobs = [asyncio.create_task(job) for job in _jobs(parts)]
-        server = _http_server(build_asgi(parts.registry, parts.tokens, parts.clock))
+        asgi = Stoppable(build_asgi(parts.registry, parts.tokens, parts.clock))
+        server = _http_server(asgi)
         serving = asyncio.create_task(server.serve(sockets=[http]))
         try:
             await server.has_started(serving)
@@ -244,6 +249,7 @@ class Server:
             _log.info("server.stopping")
             parts.hub.close()
             server.should_exit = True
+            await asgi.stop(GRACEFUL_STOP_S)
             await serving
             for job in jobs:
                 job.cancel()
@@ -300,7 +306,7 @@ def _http_server(asgi: ASGIApp) -> _QuietServer:
             access_log=False,
             lifespan="off",
             server_header=False,
-            timeout_graceful_shutdown=GRACEFUL_STOP_S,
+            timeout_graceful_shutdown=_CONNECTIONS_STOP_S,
             backlog=2048,
         )
     )

@@ -247,10 +247,6 @@ class Simulator:
         text = self._journal.read_text()
         return [line.split(" ", 2)[2] for line in text[: text.rfind("\n") + 1].splitlines()]
 
-    def pause(self) -> None:
-        """Its devices fall silent, and keep everything that they know."""
-        self._process.send_signal(signal.SIGSTOP)
-
     def kill(self) -> None:
         self._process.kill()
         self._process.wait()

@@ -13,10 +13,12 @@ _DATAGRAM_BYTES: Final = 2048
 
 
 class Relay:
-    """The device sends to `port`. While `loses_answers`, nothing that the server sends arrives."""
+    """The device sends to `port`. While `loses_answers`, nothing that the server sends arrives;
+    `lost` counts those datagrams."""
 
     def __init__(self, server_port: int) -> None:
         self.loses_answers = False
+        self.lost = 0
         self._server = (HOST, server_port)
         self._front = _bound()
         self._backs = [_bound()]
@@ -49,7 +51,9 @@ class Relay:
                 back.sendto(datagram, self._server)
             if back in readable:
                 datagram, _ = back.recvfrom(_DATAGRAM_BYTES)
-                if self._device is not None and not self.loses_answers:
+                if self.loses_answers:
+                    self.lost += 1
+                elif self._device is not None:
                     self._front.sendto(datagram, self._device)
 
 
