@@ -1,8 +1,6 @@
 """Every confirmable message is answered, whatever it is: an unanswered one costs the session."""
 
 import pytest
-from tests.gateway.board import Board
-from tests.gateway.world import World
 
 from cyan.core.ids import DeviceId
 from cyan.gateway.session import MAX_SUBSCRIPTIONS
@@ -18,6 +16,8 @@ from cyan.wire.messages import (
     encode_goodbye,
     encode_subscribe,
 )
+from tests.gateway.board import Board
+from tests.gateway.world import World
 
 
 def path(*segments: bytes) -> tuple[tuple[int, bytes], ...]:
@@ -105,7 +105,7 @@ async def test_a_subscription_is_not_acknowledged_before_it_is_on_disk(world: Wo
     message_id = board.take_id()
     with world.slow_disk():
         board.transmit(encode_subscribe(message_id, Subscribe("fleet/")))
-        await world.spin()
+        await world.linger()
         assert board.answer_to(message_id) is None
     await world.settle()
     assert board.answer_to(message_id) is not None
@@ -117,7 +117,7 @@ async def test_a_describe_is_not_acknowledged_before_it_is_on_disk(world: World)
     post = DescribePost(APPLICATION, b'{"f":["brew"],"v":{}}')
     with world.slow_disk():
         board.transmit(encode_describe_post(message_id, b"\1", post))
-        await world.spin()
+        await world.linger()
         assert board.answer_to(message_id) is None
     await world.settle()
     answer = board.answer_to(message_id)

@@ -1,8 +1,6 @@
 """From the first datagram to a device that is online."""
 
 import pytest
-from tests.gateway.board import FUNCTIONS, Board
-from tests.gateway.world import ADA, World, metric
 
 from cyan.audit.store import list_entries
 from cyan.devices import keys
@@ -10,6 +8,8 @@ from cyan.devices.description import described
 from cyan.devices.registry import find_device
 from cyan.wire import coap
 from cyan.wire.messages import Publish, encode_hello, encode_publish, encode_time_request
+from tests.gateway.board import FUNCTIONS, Board
+from tests.gateway.world import ADA, World, metric
 
 
 async def test_a_device_connects_says_hello_and_is_online(world: World) -> None:
@@ -146,9 +146,9 @@ async def test_hello_is_not_acknowledged_before_it_is_on_disk(world: World) -> N
     message_id = board.take_id()
     with world.slow_disk():
         board.transmit(encode_hello(message_id, board.hello_message()))
-        await world.spin()
+        await world.linger()
         board.transmit(encode_hello(message_id, board.hello_message()))
-        await world.spin()
+        await world.linger()
         assert board.answer_to(message_id) is None
     await world.settle()
     assert board.answer_to(message_id) is not None

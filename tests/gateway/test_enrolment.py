@@ -4,12 +4,12 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from tests.clock import HandClock
-from tests.gateway.board import Board
-from tests.gateway.world import World, make_world, metric
 
 from cyan.core.db.engine import Database
 from cyan.devices import keys
+from tests.clock import HandClock
+from tests.gateway.board import Board
+from tests.gateway.world import World, make_world, metric
 
 
 @pytest.fixture

@@ -1,11 +1,11 @@
 """Events from a device: acknowledged when they are on disk, once."""
 
 import pytest
-from tests.gateway.board import Board
-from tests.gateway.world import World, metric
 
 from cyan.wire import coap
 from cyan.wire.messages import Publish, encode_publish
+from tests.gateway.board import Board
+from tests.gateway.world import World, metric
 
 
 async def test_an_event_is_logged_and_acknowledged(world: World) -> None:
@@ -21,7 +21,7 @@ async def test_an_event_is_not_acknowledged_before_its_commit(world: World) -> N
     message_id = board.take_id()
     with world.slow_disk():
         board.transmit(encode_publish(message_id, Publish("temperature", b"21.5")))
-        await world.spin()
+        await world.linger()
         assert board.answer_to(message_id) is None
     await world.settle()
     assert board.answer_to(message_id) == coap.Message(coap.ACK, coap.EMPTY, message_id)
@@ -56,7 +56,7 @@ async def test_a_commit_that_fails_as_a_whole_acknowledges_nothing_of_it(world: 
     with world.slow_disk():
         world.db.submit(poison, lambda result, error: None)
         board.transmit(encode_publish(message_id, Publish("temperature", b"21.5")))
-        await world.spin()
+        await world.linger()
     await world.log.drain()
     await world.settle()
     answer = board.answer_to(message_id)

@@ -23,7 +23,7 @@ from cyan.devices.presence import DeviceOffline, DeviceOnline, Presence
 from cyan.devices.registry import register_device
 from cyan.events.cursors import Cursors
 from cyan.events.hub import Hub, follow
-from cyan.events.log import EventLog
+from cyan.events.log import COMMIT_INTERVAL_S, EventLog
 from cyan.events.model import Event
 from cyan.events.service import EventService
 from cyan.events.store import cursor_key
@@ -152,6 +152,12 @@ class World:
         """A few turns of the loop, without waiting for the disk."""
         for _ in range(8):
             await asyncio.sleep(0)
+
+    async def linger(self) -> None:
+        """Long enough for everything to happen that does not need the disk."""
+        await self.spin()
+        await asyncio.sleep(5 * COMMIT_INTERVAL_S)
+        await self.spin()
 
     async def advance(self, seconds: float) -> None:
         """Let time pass, for the gateway and for the devices."""

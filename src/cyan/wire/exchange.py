@@ -105,6 +105,17 @@ class Exchange:
         else:
             self._answers[message_id] = answer
 
+    def acknowledge(self, message_id: int) -> bool:
+        """Remember that the empty acknowledgement is sent now; False when there was an answer
+        before. `answer_to` and `keep_answer` in one step, for every event."""
+        answers = self._answers
+        if message_id not in answers and message_id in self._older:
+            answers = self._older
+        if answers.get(message_id) is not None:
+            return False
+        answers[message_id] = EMPTY_ACK
+        return True
+
     def forget(self, message_id: int) -> None:
         """The message had no effect after all: it is new when it comes again."""
         self._answers.pop(message_id, None)
@@ -118,6 +129,15 @@ class Exchange:
         self._turn_s = now_s + REMEMBER_S
 
     # -- what we send ------------------------------------------------------------------------
+
+    @property
+    def is_full(self) -> bool:
+        """Whether MAX_OUTSTANDING of our messages wait, so that `send` would refuse one more."""
+        return (
+            self._by_id is not None
+            and self._by_token is not None
+            and len(self._by_id) + len(self._by_token) >= MAX_OUTSTANDING
+        )
 
     def take_message_id(self) -> int:
         message_id = self.next_message_id
@@ -140,7 +160,7 @@ class Exchange:
         """
         if self._by_id is None or self._by_token is None:
             self._by_id, self._by_token = {}, {}
-        if len(self._by_id) + len(self._by_token) >= MAX_OUTSTANDING:
+        if self.is_full:
             raise MisuseError("too many confirmable messages wait for this device")
         while self._next_token in self._by_token:
             self._next_token = (self._next_token + 1) & 0xFF
