@@ -387,12 +387,11 @@ class Link:
         """The commit of an event of this device ended. Hot path."""
         if message_id < 0 or self.ended is not None:
             return
-        if self.exchange.answer_to(message_id) is not None:
-            return  # too late: it has been told 5.03
         if ok:
-            self.exchange.keep_answer(message_id, EMPTY_ACK)
-            self._host.send(self.records.seal_data(coap.encode_empty_ack(message_id)), self.address)
-        else:
+            if self.exchange.acknowledge(message_id):
+                content = coap.encode_empty_ack(message_id)
+                self._host.send(self.records.seal_data(content), self.address)
+        elif self.exchange.answer_to(message_id) is None:
             self.refuse_event(message_id)
 
     def refuse_event(self, message_id: int) -> None:
@@ -442,6 +441,10 @@ class Link:
     ) -> bool:
         """Send an event, confirmable; False when it cannot be sent."""
         if not self.is_online:
+            return False
+        if self.exchange.is_full:
+            # Looked at first: a device that falls behind costs little for each event it misses.
+            metrics.undelivered_busy.inc()
             return False
         if content_format == coap.STRUCTURED and any(s.cbor for s in self.session.subscriptions):
             # Firmware 6.2 compares with plain CBOR (device-protocol.md §3.8).
