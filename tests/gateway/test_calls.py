@@ -276,9 +276,14 @@ async def test_timers_do_not_pile_up_while_a_device_is_slow(world: World) -> Non
         asked += 1
         at(when_s, callback)  # type: ignore[arg-type]
 
-    for _ in range(30):
-        world.links.send_event(board.device_id, "fleet/news", b"1")
-        await world.advance(1)
-    world.gateway.at = count
-    await world.advance(10)
-    assert asked < 40, "about one for each retransmission"
+    calls = []
+    for round_ in range(40):
+        call = world.links.call_function(board.device_id, "led", "on")
+        calls.append(asyncio.ensure_future(call))
+        await world.advance(5)
+        await board.ping()
+        if round_ == 30:
+            world.gateway.at = count
+    await world.advance(CALL_TIMEOUT_S + 1)
+    assert asked < 60, "about one for each retransmission and one for each call"
+    await asyncio.gather(*calls, return_exceptions=True)
