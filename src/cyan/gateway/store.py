@@ -21,6 +21,7 @@ from sqlalchemy import (
     update,
 )
 
+from cyan.core.db.engine import Prepared
 from cyan.core.db.schema import metadata
 from cyan.devices.presence import PresenceRow
 
@@ -53,7 +54,7 @@ ROWS_IN_ONE_STEP = 250
 """Rows of a flush that go to SQLite as one statement: the writer thread gives up the interpreter
 lock at each step, and waits for it while the loop is busy."""
 
-_insert = insert(sessions)
+_insert = Prepared(insert(sessions))
 _of_holder = select(sessions).where(sessions.c.holder == bindparam("holder"))
 _adopt = (
     update(sessions)
@@ -64,7 +65,7 @@ _adopt = (
         next_message_id=(sessions.c.next_message_id + MESSAGE_ID_MARGIN) % 0x10000,
     )
 )
-_save_cold = (
+_save_cold = Prepared(
     update(sessions)
     .where(sessions.c.connection_id == bindparam("of_connection_id"))
     .where(sessions.c.adoption == bindparam("of_adoption"))
@@ -75,7 +76,7 @@ _delete = (
     .where(sessions.c.connection_id == bindparam("of_connection_id"))
     .where(sessions.c.adoption == bindparam("of_adoption"))
 )
-_others = (
+_others = Prepared(
     select(sessions.c.connection_id)
     .where(sessions.c.device_id == bindparam("of_device_id"))
     .where(
@@ -84,7 +85,7 @@ _others = (
     )
     .limit(1)
 )
-_delete_others = (
+_delete_others = Prepared(
     delete(sessions)
     .where(sessions.c.device_id == bindparam("of_device_id"))
     .where(sessions.c.connection_id != bindparam("of_connection_id"))
@@ -130,7 +131,7 @@ class Hot(msgspec.Struct, frozen=True, gc=False):
 
 
 def add(connection: Connection, row: StoredSession) -> None:
-    connection.execute(_insert, msgspec.structs.asdict(row))
+    _insert.run(connection, msgspec.structs.asdict(row))
 
 
 def adopt_all(connection: Connection, holder: str) -> list[StoredSession]:
@@ -150,8 +151,8 @@ def save_cold(
     cold: bytes,
 ) -> bool:
     """False when another holder has taken the session over meanwhile."""
-    changed = connection.execute(
-        _save_cold,
+    changed = _save_cold.run(
+        connection,
         {
             "of_connection_id": connection_id,
             "of_adoption": adoption,
@@ -190,7 +191,7 @@ def is_taken_over(connection: Connection, row: PresenceRow) -> bool:
         "of_holder": row.holder,
         "of_adoption": row.adoption,
     }
-    return connection.execute(_others, parameters).first() is not None
+    return _others.run(connection, parameters).fetchone() is not None
 
 
 def remove(connection: Connection, connection_id: bytes, adoption: int) -> None:
@@ -200,9 +201,7 @@ def remove(connection: Connection, connection_id: bytes, adoption: int) -> None:
 
 def remove_others(connection: Connection, device_id: str, connection_id: bytes) -> None:
     """The newest handshake wins: every other session of the device is forgotten."""
-    connection.execute(
-        _delete_others, {"of_device_id": device_id, "of_connection_id": connection_id}
-    )
+    _delete_others.run(connection, {"of_device_id": device_id, "of_connection_id": connection_id})
 
 
 def remove_unfinished(connection: Connection, before_ms: int) -> None:
