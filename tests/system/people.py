@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Final
+from typing import Final, Protocol
 
 import httpx
 
@@ -26,7 +26,12 @@ def logged_in(server: Server, username: str) -> Iterator[httpx.Client]:
         yield client
 
 
-def log_in(server: Server, username: str, password: str) -> str:
+class HasApi(Protocol):
+    @property
+    def api_url(self) -> str: ...
+
+
+def log_in(server: HasApi, username: str, password: str) -> str:
     """A token, from the password as the stock clients send it."""
     answer = httpx.post(
         f"{server.api_url}/oauth/token",

@@ -16,6 +16,8 @@ from typing import Any, Final
 
 import httpx
 
+from cyan.core.db import migrate
+
 CYAN: Final = Path(sys.executable).with_name("cyan")
 """The command as it is installed beside the Python that runs the tests."""
 
@@ -72,6 +74,13 @@ def refused(*arguments: str | Path, settings: Mapping[str, str] | None = None) -
     assert ended.stdout == ""
     (line,) = ended.stderr.strip().splitlines()
     return line
+
+
+def metric(api_url: str, sample: str) -> float:
+    """A sample's value on the metrics page; 0 when it does not exist yet."""
+    text = httpx.get(f"{api_url}/metrics", timeout=_ANSWER_WITHIN_S).text
+    found = re.search(rf"^{re.escape(sample)} (\S+)$", text, re.MULTILINE)
+    return float(found[1]) if found else 0.0
 
 
 class Server:
@@ -175,10 +184,7 @@ class Server:
     def metric(self, name: str, **labels: str) -> float:
         """A sample's value; 0 when it does not exist yet."""
         inside = ",".join(f'{key}="{value}"' for key, value in labels.items())
-        sample = re.escape(f"{name}{{{inside}}}" if labels else name)
-        text = httpx.get(f"{self.api_url}/metrics", timeout=_ANSWER_WITHIN_S).text
-        found = re.search(rf"^{sample} (\S+)$", text, re.MULTILINE)
-        return float(found[1]) if found else 0.0
+        return metric(self.api_url, f"{name}{{{inside}}}" if labels else name)
 
     def rows(self, select: str, *parameters: str) -> list[tuple[Any, ...]]:
         """What its database file says now, whether the server runs or not."""
@@ -203,6 +209,13 @@ class Server:
         return path
 
 
+def migrated(data: Path) -> Path:
+    """A data folder with an up-to-date schema."""
+    data.mkdir(mode=0o700, exist_ok=True)
+    migrate.upgrade(data / "cyan.db")
+    return data
+
+
 @contextmanager
 def serving(
     data: Path, settings: Mapping[str, str] | None = None, under: Sequence[str] = ()
@@ -212,8 +225,7 @@ def serving(
     Fails when it does not start or end in time, not with 0, or has logged an error. `under` is a
     program that runs it.
     """
-    done("migrate", "--data", data)
-    server = Server(data, settings, under)
+    server = Server(migrated(data), settings, under)
     try:
         server.start()
         yield server

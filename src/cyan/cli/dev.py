@@ -4,7 +4,6 @@ import asyncio
 import json
 import secrets
 import socket
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -16,6 +15,7 @@ from cyan.accounts.tokens import issue_token
 from cyan.app import Parts, Server, open_data
 from cyan.cli.options import read_config, server_options
 from cyan.cli.running import only_one, run
+from cyan.cli.simulator import Simulator
 from cyan.core import log
 from cyan.core.clock import SystemClock
 from cyan.core.config import Config
@@ -31,12 +31,6 @@ USERNAME: Final = "dev@cyan.local"
 CLIENT: Final = "particle-cli"
 KEY_FILE: Final = "server_udp_public.der"
 SIM_FOLDER: Final = "sim"
-
-ONLINE_WITHIN_S: Final = 30.0
-"""For the simulated devices; more than that is told and not waited for."""
-
-READY_LINE_BYTES: Final = 1024
-"""Room for one device in the simulator's ready line, which has about 290 bytes for each."""
 
 LOOPBACK: Final = "127.0.0.1"
 _DOCUMENTATION_ADDRESS: Final = "192.0.2.1"
@@ -141,51 +135,22 @@ async def _serve(
     key_file.write_bytes(padded_public_key(key, board_host, server.udp_port))
     simulator = None
     if identities:
-        simulator = await _start_simulator(config, host, server.udp_port, key_file, len(identities))
-    _tell(config, server, host, account, key_file, identities, names, as_json)
-    await serving
-    if simulator is not None:
-        assert simulator.stdin is not None
-        simulator.stdin.close()
-        await simulator.wait()
-
-
-async def _start_simulator(
-    config: Config, host: str, port: int, key_file: Path, count: int
-) -> asyncio.subprocess.Process:
-    """The simulator as its own process; it ends when its standard input does, so with us."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "cyan.sim",
-        "--count", str(count), "--server", host, "--port", str(port),
-        "--server-key", str(key_file), "--state", str(config.data / SIM_FOLDER),
-        "--json", "--stop-with-stdin",
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        limit=READY_LINE_BYTES * (count + 1),
-        start_new_session=True,  # a Ctrl-C is for the server, which then ends the simulator
-    )  # fmt: skip
-    assert process.stdout is not None
+        simulator = await Simulator.start(
+            len(identities),
+            host=host,
+            port=server.udp_port,
+            key_file=key_file,
+            state=config.data / SIM_FOLDER,
+        )
     try:
-        async with asyncio.timeout(ONLINE_WITHIN_S):
-            while line := await process.stdout.readline():
-                if json.loads(line).get("ready"):
-                    break
-            else:
-                click.echo("The simulator ended; see above. The server goes on.", err=True)
-    except TimeoutError:
-        click.echo("Not all simulated devices are online yet.", err=True)
-    drain = asyncio.create_task(_drain(process.stdout))
-    drain.add_done_callback(lambda _task: None)
-    _keep.add(drain)
-    return process
-
-
-_keep: set[asyncio.Task[None]] = set()
-
-
-async def _drain(stream: asyncio.StreamReader) -> None:
-    while await stream.read(65536):
-        pass
+        if simulator is not None:
+            await simulator.wait_until_online(serving)
+        if not serving.done():
+            _tell(config, server, host, account, key_file, identities, names, as_json)
+        await serving
+    finally:
+        if simulator is not None:
+            await simulator.end()
 
 
 def _host_for_boards(host: str) -> str:
