@@ -6,7 +6,7 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 from cyan.core.errors import ConfigError
 
@@ -115,14 +115,17 @@ def _from_file(path: Path) -> dict[str, Any]:
 
 def _read(setting: "dataclasses.Field[Any]", value: Any) -> Any:
     kind = setting.type
-    if kind is int and not isinstance(value, bool):
+    if kind is int:
+        if isinstance(value, int) and not isinstance(value, bool):
+            return value
         try:
-            return int(value)
-        except ValueError as error:
-            raise ConfigError(f"{setting.name} is a whole number, not {value!r}.") from error
-    if kind is Path:
-        return Path(str(value))
+            if isinstance(value, str):
+                return int(value)
+        except ValueError:
+            pass
+        raise ConfigError(f"{setting.name} is a whole number, not {value!r}.")
+    if kind is Path and isinstance(value, str | Path):
+        return Path(value)
     if kind is str and isinstance(value, str):
         return value
-    names = get_args(kind) or (getattr(kind, "__name__", kind),)
-    raise ConfigError(f"{setting.name} is {names}, not {value!r}.")
+    raise ConfigError(f"{setting.name} is text, not {value!r}.")

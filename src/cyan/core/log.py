@@ -19,10 +19,14 @@ MAX_VALUE_CHARACTERS = 500
 """A peer's text is cut to this before it is logged."""
 
 
+def without_secrets(text: str) -> str:
+    """`text` without bearer secrets, else as it is."""
+    return _IN_PATH.sub("[redacted]", _IN_QUERY.sub(r"\1[redacted]", text))
+
+
 def redact(text: str) -> str:
     """`text` without bearer secrets and control characters, cut to a bounded length."""
-    text = _IN_QUERY.sub(r"\1[redacted]", text)
-    text = _IN_PATH.sub("[redacted]", text)
+    text = without_secrets(text)
     if len(text) > MAX_VALUE_CHARACTERS:
         text = text[: MAX_VALUE_CHARACTERS - 1] + "…"
     return text if text.isprintable() else "".join(c if c.isprintable() else "?" for c in text)
@@ -32,7 +36,10 @@ def _clean(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> Mutab
     for key, value in event.items():
         if key in _SECRET_KEYS:
             event[key] = "[redacted]"
-        elif isinstance(value, str) and key not in ("exception", "timestamp"):
+        elif key == "exception" and isinstance(value, str):
+            # A traceback keeps its lines and its length, which are ours.
+            event[key] = without_secrets(value)
+        elif isinstance(value, str) and key != "timestamp":
             event[key] = redact(value)
     return event
 

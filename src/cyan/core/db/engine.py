@@ -7,6 +7,7 @@ thread hop would make it 55; performance-floors.md §4.2).
 """
 
 import asyncio
+import contextlib
 import queue
 import sqlite3
 import threading
@@ -94,6 +95,7 @@ class Database:
         self._reader = self._read_engine.connect()
         self._queue: queue.SimpleQueue[tuple[Work[Any], Done] | None] = queue.SimpleQueue()
         self._closed = False
+        self._closing = threading.Lock()
         self._thread = threading.Thread(target=self._write_loop, name="cyan-db-writer", daemon=True)
         self._thread.start()
 
@@ -124,10 +126,12 @@ class Database:
 
         For hot paths, which hand over many rows as one unit and go back to the loop by themselves.
         """
-        if self._closed:
+        with self._closing:
+            is_open = not self._closed
+            if is_open:
+                self._queue.put((work, done))
+        if not is_open:
             done(None, DatabaseClosedError())
-            return
-        self._queue.put((work, done))
 
     def write_blocking(self, work: Work[T]) -> T:
         """Run `work` and wait for its commit: for commands and worker threads, not for the loop."""
@@ -148,10 +152,11 @@ class Database:
 
     def close(self) -> None:
         """Finish what was submitted, then close the file."""
-        if self._closed:
-            return
-        self._closed = True
-        self._queue.put(None)
+        with self._closing:
+            if self._closed:
+                return
+            self._closed = True
+            self._queue.put(None)
         self._thread.join()
         self._reader.close()
         self._read_engine.dispose()
@@ -195,11 +200,13 @@ class Database:
             driver.execute("COMMIT")
         except BaseException as lost:
             _log.exception("db.commit_failed", units=len(units))
-            if driver.in_transaction:
-                driver.execute("ROLLBACK")
             outcomes = [(done, None, lost) for _, done in units]
-        finally:
-            # SQLAlchemy counts a transaction of its own around ours; end it, without a statement.
+            # This thread must go on whatever the disk does: everyone waits for it.
+            with contextlib.suppress(sqlite3.Error):
+                if driver.in_transaction:
+                    driver.execute("ROLLBACK")
+        # SQLAlchemy counts a transaction of its own around ours; end it, without a statement.
+        with contextlib.suppress(Exception):
             connection.rollback()
         for done, result, error in outcomes:
             try:

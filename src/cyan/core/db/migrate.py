@@ -7,7 +7,7 @@ from pathlib import Path
 from alembic import command
 from alembic.config import Config as AlembicConfig
 from alembic.script import ScriptDirectory
-from sqlalchemy import create_engine
+from sqlalchemy import URL, create_engine
 
 from cyan.core.errors import ConfigError
 
@@ -22,10 +22,14 @@ class SchemaUnknownError(ConfigError):
     """The database has a schema that this version of the server does not know: it is newer."""
 
 
+class NotADatabaseError(ConfigError):
+    """The database file cannot be read: it is no SQLite database, or damaged."""
+
+
 def _alembic(path: Path) -> AlembicConfig:
     config = AlembicConfig()
     config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
-    config.attributes["engine"] = create_engine(f"sqlite:///{path}")
+    config.attributes["engine"] = create_engine(URL.create("sqlite", database=str(path)))
     return config
 
 
@@ -39,7 +43,10 @@ def head() -> str:
 
 
 def current(path: Path) -> str | None:
-    """The revision of a database file; None when it has no schema yet."""
+    """The revision of a database file; None when it has no schema yet.
+
+    Raises NotADatabaseError.
+    """
     if not path.exists() or path.stat().st_size == 0:
         return None
     connection = sqlite3.connect(path)
@@ -47,13 +54,16 @@ def current(path: Path) -> str | None:
         row = connection.execute("SELECT version_num FROM alembic_version").fetchone()
     except sqlite3.OperationalError:
         return None
+    except sqlite3.DatabaseError as error:
+        raise NotADatabaseError(f"{path}: {error}.") from error
     finally:
         connection.close()
     return str(row[0]) if row else None
 
 
 def check(path: Path) -> None:
-    """Raises SchemaOldError or SchemaUnknownError unless the schema is the newest known."""
+    """Raises SchemaOldError or SchemaUnknownError unless the schema is the newest known,
+    NotADatabaseError when there is none to be found."""
     found = current(path)
     if found == head():
         return
@@ -66,7 +76,10 @@ def check(path: Path) -> None:
 
 
 def upgrade(path: Path) -> str | None:
-    """Bring the database up to date; the revision it had before. Raises SchemaUnknownError."""
+    """Bring the database up to date; the revision it had before.
+
+    Raises SchemaUnknownError, NotADatabaseError.
+    """
     before = current(path)
     if before == head():
         return before

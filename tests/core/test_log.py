@@ -1,0 +1,101 @@
+"""Log lines: in one form, and without secrets."""
+
+import json
+import logging
+from collections.abc import Iterator
+
+import pytest
+import structlog
+
+from cyan.core import log
+from cyan.core.log import MAX_VALUE_CHARACTERS, redact
+
+TOKEN = "0123456789abcdef0123456789abcdef01234567"
+
+
+@pytest.fixture(autouse=True)
+def restore() -> Iterator[None]:
+    """The logging of the other tests stays as it was."""
+    root = logging.getLogger()
+    handlers, level, settings = list(root.handlers), root.level, structlog.get_config()
+    yield
+    root.handlers, root.level = handlers, level
+    structlog.configure(**settings)
+
+
+def lines(capsys: pytest.CaptureFixture[str]) -> list[dict[str, object]]:
+    return [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"/v1/access_tokens/{TOKEN}",
+        f"/v1/devices/events?access_token={TOKEN}",
+        "/oauth/token?password=hunter2&client_secret=hunter2",
+        "GET /v1/devices?ACCESS_TOKEN=hunter2 HTTP/1.1",
+    ],
+)
+def test_bearer_secrets_are_redacted_wherever_they_turn_up(text: str) -> None:
+    clean = redact(text)
+    assert TOKEN not in clean
+    assert "hunter2" not in clean
+    assert "[redacted]" in clean
+
+
+def test_device_ids_and_fingerprints_stay() -> None:
+    text = "device 0123456789abcdef01234567 with key " + "ab" * 32
+    assert redact(text) == text
+
+
+def test_what_a_peer_says_is_cut_and_stripped() -> None:
+    assert redact("two\nlines\x1b[31m") == "two?lines?[31m"
+    assert len(redact("x" * 10_000)) == MAX_VALUE_CHARACTERS
+
+
+def test_a_line_has_its_event_its_values_and_no_secrets(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    log.configure("json", "info")
+    structlog.get_logger("test").info(
+        "http.request", path=f"/v1/x?access_token={TOKEN}", password="hunter2", device_id="d", n=3
+    )
+    (line,) = lines(capsys)
+    assert line["event"] == "http.request"
+    assert (line["device_id"], line["n"], line["level"]) == ("d", 3, "info")
+    assert line["path"] == "/v1/x?access_token=[redacted]"
+    assert line["password"] == "[redacted]"
+    assert str(line["timestamp"]).endswith("Z")
+
+
+def test_a_traceback_keeps_its_lines_and_loses_its_secrets(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    log.configure("json", "info")
+    try:
+        raise ValueError(f"GET /v1/devices?access_token={TOKEN} failed")
+    except ValueError:
+        structlog.get_logger("test").exception("http.failed")
+    (line,) = lines(capsys)
+    assert TOKEN not in str(line)
+    assert "Traceback" in str(line["exception"])
+    assert "\n" in str(line["exception"])
+
+
+def test_lines_of_libraries_come_in_the_same_form_without_secrets(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    log.configure("json", "info")
+    logging.getLogger("uvicorn").warning("odd request %s", f"/v1/x?access_token={TOKEN}")
+    logging.getLogger("uvicorn").info("chatter")
+    (line,) = lines(capsys)
+    assert line["event"] == "odd request /v1/x?access_token=[redacted]"
+
+
+def test_lines_below_the_level_are_left_out(capsys: pytest.CaptureFixture[str]) -> None:
+    log.configure("text", "error")
+    structlog.get_logger("test").warning("quiet")
+    structlog.get_logger("test").error("loud")
+    told = capsys.readouterr().err
+    assert "loud" in told
+    assert "quiet" not in told
