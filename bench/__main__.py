@@ -22,12 +22,13 @@ SCRATCH = Path(__file__).parent.parent / "build" / "bench"
 """On the disk where the source is: a folder in memory would make commits look cheap."""
 
 LEAST_RUNS = 3
+USUAL_RUNS = 5
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="name", help=", ".join(SCENARIOS))
-    parser.add_argument("--runs", type=int, default=LEAST_RUNS, help="of each thing; medians count")
+    parser.add_argument("--runs", type=int, default=USUAL_RUNS, help="of each thing; medians count")
     parser.add_argument("--scale", type=float, default=1.0, help="less than 1 for shorter runs")
     parser.add_argument("--profile", action="store_true", help="sample the server by py-spy")
     options = parser.parse_args()

@@ -16,7 +16,7 @@ import psutil
 from bench.machine import BenchError
 
 SAMPLES_PER_S = 400
-LINES = 60
+LINES = 45
 
 
 @contextmanager
