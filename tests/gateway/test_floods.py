@@ -4,6 +4,7 @@ import os
 
 import pytest
 
+from cyan.gateway import gateway as gateway_module
 from cyan.gateway import handshakes as handshakes_module
 from cyan.gateway.gateway import HANDSHAKES_IN_ONE_GO, MAX_WAITING_HANDSHAKES
 from cyan.wire import coap
@@ -196,3 +197,19 @@ async def test_a_timer_that_fails_hurts_no_other(world: World) -> None:
     world.gateway.at(due_s, called.append)
     await world.advance(2)
     assert len(called) == 1
+
+
+async def test_sessions_without_hello_are_bounded_the_oldest_gives_way(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gateway_module, "MAX_UNFINISHED", 2)
+    connected = await Board(world, 1).connect()
+    boards = [Board(world, number) for number in range(2, 6)]
+    for board in boards:
+        await world.advance(0.5)
+        await board.shake_hands()
+    assert [board.was_closed for board in boards] == [True, True, False, False]
+    assert len(world.sessions()) == 3
+    assert await boards[-1].say_hello() is not None
+    assert await connected.ping() is not None
+    assert not connected.was_closed

@@ -55,6 +55,10 @@ HANDSHAKES_IN_ONE_GO: Final = 16
 UNFINISHED_MS: Final = 120_000
 """A session whose device says no Hello for this long is forgotten (it gives up after 90 s)."""
 
+MAX_UNFINISHED: Final = 4096
+"""Sessions that have not said Hello. Anyone with a key of their own can begin one; a device says
+Hello at once, so the oldest gives way."""
+
 FORGET_ENDED_S: Final = 120.0
 """How long an ended session still answers with close_notify, which may have been lost."""
 
@@ -100,6 +104,8 @@ class Gateway:
         self._by_device: dict[DeviceId, Link] = {}
         self._dirty: list[Link] = []
         self._unsettled: set[Link] = set()
+        # By age, because a dictionary keeps the order of insertion.
+        self._unfinished: dict[bytes, Link] = {}
         self._presence_rows: list[PresenceRow] = []
         self._wheel = Wheel(clock.monotonic())
         self._handshakes = Handshakes(server_key, self.send, self._on_established)
@@ -320,6 +326,11 @@ class Gateway:
             if ok:
                 metrics.handshakes_full.inc()
                 self._links[session.connection_id] = link
+                if len(self._unfinished) >= MAX_UNFINISHED:
+                    oldest = next(iter(self._unfinished.values()))
+                    oldest.end("no Hello, and too many like it")
+                    self._drop(oldest.session.connection_id, self.now_s())
+                self._unfinished[session.connection_id] = link
                 self.at(link.heard_s + UNFINISHED_MS / 1000, partial(self._on_unfinished, link))
                 send_final(records)
 
@@ -382,6 +393,7 @@ class Gateway:
         if older is not None and older is not link:
             self._replace(older)
         self._hub.drop_device(device_id)
+        self._unfinished.pop(link.session.connection_id, None)
         self._by_device[device_id] = link
         self._unsettled.add(link)
 
@@ -398,6 +410,7 @@ class Gateway:
         self._links[link.session.connection_id] = link
         device_id = link.session.device_id
         if device_id is None:
+            self._unfinished[link.session.connection_id] = link
             self.at(self.now_s() + UNFINISHED_MS / 1000, partial(self._on_unfinished, link))
             return
         self._by_device[device_id] = link
@@ -417,6 +430,7 @@ class Gateway:
         connection_id, device_id = link.session.connection_id, link.session.device_id
         adoption = link.adoption
         self._unsettled.discard(link)
+        self._unfinished.pop(connection_id, None)
         if device_id is not None and self._by_device.get(device_id) is link:
             del self._by_device[device_id]
             self._hub.drop_device(device_id)
