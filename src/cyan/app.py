@@ -51,6 +51,7 @@ from cyan.rest import unbuilt
 from cyan.rest.application import build_asgi
 from cyan.rest.auth import Auth
 from cyan.rest.call import Call
+from cyan.rest.connection import BoundedConnection
 from cyan.rest.errors import described
 from cyan.rest.registry import Registry, Route
 from cyan.rest.responses import json_response
@@ -302,6 +303,8 @@ def _http_server(asgi: ASGIApp) -> _QuietServer:
     return _QuietServer(
         uvicorn.Config(
             asgi,
+            http=BoundedConnection,
+            ws="none",
             log_config=None,
             access_log=False,
             lifespan="off",

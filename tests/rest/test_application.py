@@ -220,9 +220,21 @@ async def test_the_access_line_tells_what_happened_and_no_token(
     with capture_logs() as lines:
         await client.get(f"/me?access_token={cast.ada.token}")
         await client.get(f"/nothing/{cast.ada.token}")
-    assert [(line["method"], line["status"]) for line in lines] == [("GET", 200), ("GET", 404)]
+        hidden = "".join(f"%{ord(character):02x}" for character in cast.ada.token)
+        await client.get(f"/nothing/{hidden}")
+    assert [(line["method"], line["status"]) for line in lines] == [
+        ("GET", 200),
+        ("GET", 404),
+        ("GET", 404),
+    ]
     assert lines[0]["path"] == "/me"
-    assert redact(lines[1]["path"]) == "/nothing/[redacted]"
+    assert {redact(line["path"]) for line in lines[1:]} == {"/nothing/[redacted]"}
+
+
+async def test_head_is_answered_as_get(client: httpx.AsyncClient, cast: Cast) -> None:
+    assert (await client.head("/anyone")).status_code == 200
+    assert (await client.head("/me")).status_code == 400  # no token
+    assert (await client.head("/nothing")).status_code == 404
 
 
 async def test_a_browser_may_ask_from_anywhere(client: httpx.AsyncClient) -> None:

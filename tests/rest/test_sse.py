@@ -136,3 +136,11 @@ async def test_a_cancelled_response_lets_go_of_its_stream_and_leaves_no_task() -
     await asyncio.sleep(0)
     assert stream.closed
     assert asyncio.all_tasks() == before
+
+
+async def test_who_asks_for_the_head_alone_gets_no_endless_answer() -> None:
+    reader, stream = Reader(), Script()
+    await SseResponse(stream)({**SCOPE, "method": "HEAD"}, reader.receive, reader.send)
+    assert reader.sent[0]["status"] == 200
+    assert not reader.sent[-1]["more_body"]
+    assert stream.closed

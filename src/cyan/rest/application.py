@@ -2,6 +2,7 @@
 
 import uuid
 from collections.abc import Iterable
+from urllib.parse import unquote
 
 import structlog
 from starlette.requests import ClientDisconnect, Request
@@ -99,7 +100,7 @@ class _Application:
             _log.info(
                 "http.request",
                 method=method,
-                path=raw_path.decode("latin-1"),
+                path=unquote(raw_path.decode("latin-1")),  # so that no secret hides in %xx
                 status=status,
                 ms=round(seconds * 1000, 1),
             )
@@ -110,6 +111,9 @@ class _Application:
             raise _PreflightError
         try:
             match = self._registry.match(method, raw_path)
+            if match is None and method == "HEAD":
+                # As GET (RFC 9110 §9.3.2); the HTTP server sends its head alone.
+                match = self._registry.match("GET", raw_path)
         except MalformedPathError as error:
             raise bad_request("The path is not percent-encoded UTF-8.") from error
         if match is not None:

@@ -1,5 +1,6 @@
 """Reading a request's body: JSON, urlencoded or multipart, bounded, into one dict."""
 
+import asyncio
 from collections.abc import AsyncIterator
 
 import msgspec
@@ -13,6 +14,10 @@ from cyan.rest.forms import MAX_FIELDS, MalformedFormError, nest, parse_urlencod
 MAX_BODY_BYTES = 1024 * 1024
 """The largest body that an endpoint takes unless its route says otherwise. The largest JSON that a
 client has reason to send is an event of 100 KB (rest-api-core.md §10.1)."""
+
+BODY_TIMEOUT_S = 60.0
+"""How long a body may take to come, or who never sends it would hold a request open forever; the
+largest takes 140 kbit/s."""
 
 MAX_FILES = 200
 """Files in one multipart body: a project to compile has at most some dozens."""
@@ -31,17 +36,27 @@ def too_large(limit: int) -> ApiError:
 
 
 async def read_bytes(request: Request, limit: int) -> bytes:
-    """The whole body. Raises 413 as soon as it is known to be larger than `limit` bytes."""
+    """The whole body.
+
+    Raises ApiError: 413 as soon as it is known to be larger than `limit` bytes, 408 when it does
+    not come within BODY_TIMEOUT_S.
+    """
     declared = request.headers.get("content-length", "")
     if declared.isdigit() and (len(declared) > 18 or int(declared) > limit):
         raise too_large(limit)
     chunks: list[bytes] = []
     size = 0
-    async for chunk in request.stream():
-        size += len(chunk)
-        if size > limit:
-            raise too_large(limit)
-        chunks.append(chunk)
+    try:
+        async with asyncio.timeout(BODY_TIMEOUT_S):
+            async for chunk in request.stream():
+                size += len(chunk)
+                if size > limit:
+                    raise too_large(limit)
+                chunks.append(chunk)
+    except TimeoutError as error:
+        raise described(
+            408, "request_timeout", f"The body did not come within {BODY_TIMEOUT_S:.0f} s."
+        ) from error
     return b"".join(chunks)
 
 

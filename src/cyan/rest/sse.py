@@ -65,6 +65,8 @@ class SseResponse(Response):
         self._stream = stream
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope.get("method") == "HEAD":
+            self._stream.close()  # who asks for the head alone gets it, and no endless silence
         watcher = asyncio.ensure_future(self._watch_disconnect(receive))
         try:
             await send(
