@@ -12,8 +12,9 @@ _SECRET_KEYS = frozenset(
     {"password", "token", "access_token", "refresh_token", "authorization", "client_secret", "otp"}
 )
 _IN_QUERY = re.compile(r"((?:access_token|token|password|client_secret)=)[^&\s\"']+", re.IGNORECASE)
-_IN_PATH = re.compile(r"\b[0-9a-f]{40}\b")
-"""Our bearer secrets are 40 hex digits, wherever they turn up (a path to delete a token, say)."""
+_IN_PATH = re.compile(r"(?<![0-9a-f])[0-9a-f]{40}(?![0-9a-f])", re.IGNORECASE)
+"""Our bearer secrets are 40 hex digits, wherever they turn up (a path to delete a token, say), and
+however they are spelt. A fingerprint has 64 and stays."""
 
 MAX_VALUE_CHARACTERS = 500
 """A peer's text is cut to this before it is logged."""
