@@ -1,6 +1,8 @@
 """The operator's commands over a data folder, beside a running server where they may be."""
 
+import contextlib
 import re
+import socket
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
@@ -40,6 +42,21 @@ def test_serve_refuses_a_folder_without_a_schema_and_names_the_command(tmp_path:
 def test_other_commands_refuse_it_too(tmp_path: Path) -> None:
     assert "`cyan migrate`" in refused("user", "list", "--data", tmp_path / "data")
     assert "`cyan migrate`" in refused("device", "list", "--data", tmp_path / "data")
+
+
+def test_a_folder_without_a_database_is_named(tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    assert f"no database in {elsewhere}." in refused("user", "list", "--data", elsewhere)
+    assert not elsewhere.exists()
+
+
+def test_many_connections_are_not_bounded_by_the_usual_soft_limit(tmp_path: Path) -> None:
+    few = ["sh", "-c", 'ulimit -S -n 100; exec "$@"', "sh"]
+    with serving(tmp_path / "data", under=few) as server, contextlib.ExitStack() as open_ones:
+        for _ in range(200):
+            address = ("127.0.0.1", server.http_port)
+            open_ones.enter_context(socket.create_connection(address))
+        assert httpx.get(f"{server.api_url}/health").status_code == 200
 
 
 def test_migrate_tells_what_it_did_and_can_be_repeated(tmp_path: Path) -> None:
@@ -219,6 +236,20 @@ def test_a_host_that_a_board_cannot_store_is_refused(data: Path, tmp_path: Path)
     line = refused("keys", "server", "--host", "2001:db8::1", "--out", out, "--data", data)
     assert "2001:db8::1" in line
     assert not out.exists()
+
+
+def test_a_key_file_that_cannot_be_written_is_told_in_one_line(data: Path, tmp_path: Path) -> None:
+    out = tmp_path / "missing" / "key.der"
+    line = refused("keys", "server", "--host", "example.com", "--out", out, "--data", data)
+    assert str(out) in line
+
+
+def test_a_server_key_that_had_to_be_made_first_is_told(tmp_path: Path) -> None:
+    # Else who is in the wrong folder gives boards a key that their server does not have.
+    arguments = ("keys", "server", "--host", "example.com", "--out", tmp_path / "key.der")
+    in_folder = ("--data", tmp_path / "data")
+    assert f"no server key in {tmp_path / 'data'}" in done(*arguments, *in_folder)
+    assert "no server key" not in done(*arguments, *in_folder)
 
 
 def test_a_simulator_without_the_server_s_key_says_what_it_needs(tmp_path: Path) -> None:

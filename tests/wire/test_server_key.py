@@ -52,7 +52,18 @@ def test_a_file_reads_back_as_it_was_written(
 
 
 @pytest.mark.parametrize(
-    "host", ["", "a" * 64, "::1", "two words", "k\u00f6ln.example", "0.0.0.0", "255.255.255.255"]
+    "host",
+    [
+        "",
+        "a" * 64,
+        "::1",
+        "two words",
+        "k\u00f6ln.example",
+        "0.0.0.0",
+        "255.255.255.255",
+        "192.0.2.999",
+        "192.0.2",
+    ],
 )
 def test_a_host_that_a_device_would_not_take_is_our_mistake(host: str) -> None:
     with pytest.raises(MisuseError):

@@ -4,6 +4,7 @@ import asyncio
 import json
 import secrets
 import socket
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -202,6 +203,7 @@ def _tell(
     login = f"particle login --username {USERNAME}" + (
         f" --password '{password}'" if password else ""
     )
+    forgotten = f"as printed at the first start ({sys.argv[0]} user passwd {USERNAME} sets another)"
     rows = "\n".join(
         f"            {i.device_id}  {names[i.device_id] or '(nobody owns it yet)'}"
         for i in identities
@@ -211,7 +213,7 @@ def _tell(
         f"  API       {api_url}\n"
         f"  Devices   UDP port {server.udp_port}, server key {key_file}\n"
         f"  Account   {USERNAME}\n"
-        f"  Password  {password or '(as printed at the first start; see `cyan user passwd`)'}\n"
+        f"  Password  {password or forgotten}\n"
         f"  Token     {account.access_token}\n"
         + (f"  Simulated\n{rows}\n" if rows else "")
         + f"\nPoint the stock CLI at this server:\n\n"

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import fcntl
 import os
+import resource
 import signal
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
@@ -40,6 +41,8 @@ def run(main: Callable[[asyncio.Event], Awaitable[None]]) -> None:
     A port that cannot be bound is one line for the person, not a traceback.
     """
 
+    _allow_many_connections()
+
     async def body() -> None:
         stop = asyncio.Event()
         loop = asyncio.get_running_loop()
@@ -55,6 +58,15 @@ def run(main: Callable[[asyncio.Event], Awaitable[None]]) -> None:
             f"The server cannot listen: {error.strerror or error}. Is another one running? "
             "Choose other ports with --http-port and --udp-port (0 takes any free one)."
         ) from error
+
+
+def _allow_many_connections() -> None:
+    """Each reader of a stream takes a file descriptor; the usual soft limit of 1024 is for programs
+    that use select(), which this is not."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        with contextlib.suppress(ValueError, OSError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:

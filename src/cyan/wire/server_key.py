@@ -37,6 +37,8 @@ _DEFAULT_PORTS = (0, 0xFFFF)
 _UNUSABLE_ADDRESSES = (IPv4Address("0.0.0.0"), IPv4Address("255.255.255.255"))  # noqa: S104
 _NAME = re.compile(r"[!-9;-~]{1,63}")
 """Printable and without a colon: `$id` is a place for the device id, a colon means IPv6."""
+_NUMBERS = re.compile(r"[0-9.]+")
+"""A mistyped address rather than a name: the board would look it up, and never find it."""
 _RSA_BITS, _RSA_EXPONENT = 2048, 65537
 """A device takes the modulus at a fixed place and assumes the exponent (§1.3.1)."""
 
@@ -118,6 +120,8 @@ def _encode_host(host: str) -> tuple[int, bytes]:
     except ValueError:
         if not _NAME.fullmatch(host):
             raise MisuseError("a host is an IPv4 address or a name of 1 to 63 characters") from None
+        if _NUMBERS.fullmatch(host):
+            raise MisuseError("an IPv4 address has four numbers up to 255") from None
         return _TYPE_NAME, host.encode()
     if address in _UNUSABLE_ADDRESSES:
         raise MisuseError("a device ignores this address")

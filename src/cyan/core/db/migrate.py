@@ -18,6 +18,10 @@ class SchemaOldError(ConfigError):
     """The database has an older schema than this version of the server. Run `cyan migrate`."""
 
 
+class SchemaMissingError(SchemaOldError):
+    """There is no database yet. Run `cyan migrate` to make it."""
+
+
 class SchemaUnknownError(ConfigError):
     """The database has a schema that this version of the server does not know: it is newer."""
 
@@ -69,8 +73,13 @@ def check(path: Path) -> None:
         return
     config = AlembicConfig()
     config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
+    if found is None:
+        raise SchemaMissingError(
+            f"There is no database in {path.parent.absolute()}. Run `cyan migrate` to make one, or "
+            "name the right folder with --data or CYAN_DATA."
+        )
     known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
-    if found is None or found in known:
+    if found in known:
         raise SchemaOldError
     raise SchemaUnknownError
 
