@@ -256,8 +256,11 @@ class Simulator:
 
     def acknowledged(self) -> list[str]:
         """The data of every event that the server acknowledged, each like no other."""
-        text = self._journal.read_text()
-        return [line.split(" ", 2)[2] for line in text[: text.rfind("\n") + 1].splitlines()]
+        return _recorded(self._journal)
+
+    def sent(self) -> list[str]:
+        """The data of every event that was sent at least once."""
+        return _recorded(self._journal.with_name(self._journal.name + ".sent"))
 
     def kill(self) -> None:
         self._process.kill()
@@ -290,6 +293,11 @@ def simulating(key_file: Path, *arguments: str | Path) -> Iterator[Simulator]:
         if process.poll() is None:
             process.kill()
             process.wait()
+
+
+def _recorded(journal: Path) -> list[str]:
+    text = journal.read_text()
+    return [line.split(" ", 2)[2] for line in text[: text.rfind("\n") + 1].splitlines()]
 
 
 def _unused(path: Path) -> Path:
