@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import socket
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
@@ -62,6 +63,9 @@ GRACEFUL_STOP_S: Final = 5
 
 _CONNECTIONS_STOP_S: Final = GRACEFUL_STOP_S + 5
 """How long the connections of readers that do not read may hold up the stop after that."""
+
+GC_THRESHOLDS: Final = (20_000, 20, 50)
+"""Allocations of containers before a collection of the young; then how many for the next older."""
 
 LogFactory = Callable[[Database, Clock], EventLog]
 
@@ -213,6 +217,16 @@ def _jobs(parts: Parts) -> list[Coroutine[None, None, None]]:
     ]
 
 
+def _settle_memory() -> None:
+    """What exists at start stays: the collector need not look at it again, and seldom at the rest.
+
+    Links hold no cycles, so that without this it took 5 % of the time under load and found nothing.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*GC_THRESHOLDS)
+
+
 class Server:
     """A server that runs: sockets bound, sessions adopted, API answering."""
 
@@ -243,6 +257,7 @@ class Server:
         serving = asyncio.create_task(server.serve(sockets=[http]))
         try:
             await server.has_started(serving)
+            _settle_memory()
             _log.info("server.ready", http_port=self.http_port, udp_port=self.udp_port)
             on_ready(parts)
             await stop.wait()

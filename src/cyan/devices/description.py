@@ -34,8 +34,8 @@ def store_hello(
     ip_address: str,
 ) -> None:
     """What Hello said (device-protocol.md §3.2), at the end of a full handshake."""
-    connection.execute(
-        store.HELLO,
+    store.HELLO.run(
+        connection,
         {
             "device_id": device_id,
             "platform_id": platform_id,

@@ -67,9 +67,10 @@ async def admit(
 
     A registered device without a key gets the first one seen. Pinning is audited and logged.
     """
-    row = db.row(store.KEY, {"id": device_id})
-    if row is not None and row.public_key == public_key:
+    pinned = store.KEY_QUICKLY.rows(db, {"id": device_id})
+    if pinned and pinned[0][0] == public_key:
         return Admitted(newly_pinned=False)
+    row = db.row(store.KEY, {"id": device_id})
     print_ = fingerprint(public_key)
     holder = db.row(store.HOLDER_OF_KEY, {"key_fingerprint": print_})
     seen = _judge(device_id, row, None if holder is None else holder.id, enrolment)

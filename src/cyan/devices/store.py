@@ -21,6 +21,7 @@ from sqlalchemy import (
     update,
 )
 
+from cyan.core.db.engine import Prepared
 from cyan.core.db.schema import metadata
 from cyan.devices.model import Device
 
@@ -80,6 +81,8 @@ DEVICES_OF_OWNER: Final = select(*_DEVICE_COLUMNS).where(_c.owner_id == bindpara
 ALL_DEVICES: Final = select(*_DEVICE_COLUMNS).order_by(_c.id)
 OWNERS: Final = select(_c.id, _c.owner_id).where(_c.owner_id.is_not(None))
 OWNER: Final = select(_c.owner_id).where(_c.id == bindparam("id"))
+OWNER_QUICKLY: Final = Prepared(OWNER)
+"""For every Hello."""
 OWNER_AND_NAME: Final = select(_c.owner_id, _c.name).where(_c.id == bindparam("id"))
 COUNT_OF_OWNER: Final = (
     select(func.count()).select_from(devices_device).where(_c.owner_id == bindparam("owner_id"))
@@ -89,6 +92,8 @@ NAMES_OF_OWNER: Final = select(_c.name).where(
 )
 DESCRIBED: Final = select(_c.functions, _c.variables).where(_c.id == bindparam("id"))
 SYSTEM_DESCRIBE: Final = select(_c.system).where(_c.id == bindparam("id"))
+KEY_QUICKLY: Final = Prepared(select(_c.public_key).where(_c.id == bindparam("id")))
+"""For every Hello."""
 KEY: Final = select(_c.public_key, _c.key_fingerprint, _c.key_pinned_at_ms).where(
     _c.id == bindparam("id")
 )
@@ -151,7 +156,7 @@ SET_NOTES: Final = (
     .where(_c.id == bindparam("device_id"), _c.owner_id == bindparam("for_owner_id"))
     .values(notes=bindparam("notes"), updated_at_ms=bindparam("at_ms"))
 )
-HELLO: Final = (
+HELLO: Final = Prepared(
     update(devices_device)
     .where(_c.id == bindparam("device_id"))
     .values(

@@ -59,7 +59,7 @@ def _connect(path: Path) -> sqlite3.Connection:
 
 
 class Prepared:
-    """A write for hot paths: compiled once, run by the driver (4 µs where SQLAlchemy takes 25).
+    """A statement for hot paths: compiled once, run by the driver (4 µs; by SQLAlchemy 25).
 
     Values go to SQLite as they are, and come back as they are (a boolean as 0 or 1).
     """
@@ -78,6 +78,10 @@ class Prepared:
         driver = connection.connection.driver_connection
         assert isinstance(driver, sqlite3.Connection)
         return driver.execute(self._text, {**self._constants, **parameters})
+
+    def rows(self, database: "Database", parameters: dict[str, Any]) -> list[tuple[Any, ...]]:
+        """All rows of a short SELECT, on the loop, as last committed."""
+        return database.driver.execute(self._text, {**self._constants, **parameters}).fetchall()
 
 
 class Database:

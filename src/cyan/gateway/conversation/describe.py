@@ -1,6 +1,5 @@
 """Describes: what the device runs and offers (device-protocol.md §3.3)."""
 
-import json
 from collections.abc import Sequence
 from functools import partial
 
@@ -70,11 +69,6 @@ def on_describe(
             # and applications wait for it before they sleep (device-protocol.md §3.11).
             after.append(Tell(PENDING_EVENT, "false"))
     return (Save(tuple(works), reply, tuple(after)),)
-
-
-def safe_mode_description(description_json: dict[str, object]) -> str:
-    """The data of `spark/status/safe-mode`: the describe in its JSON form."""
-    return json.dumps({"f": [], "v": {}, **description_json}, separators=(",", ":"))
 
 
 def _whole(session: Session, post: DescribePost) -> bytes | None:

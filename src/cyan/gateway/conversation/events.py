@@ -12,7 +12,6 @@ from cyan.gateway.session import Session
 from cyan.wire import coap
 from cyan.wire.messages import Publish
 
-CLAIM_PREFIX: Final = "spark/device/claim/"
 SAFE_MODE: Final = "spark/device/safemode"
 LAST_RESET: Final = "spark/device/last_reset"
 KEY_ERROR: Final = "spark/device/key/error"

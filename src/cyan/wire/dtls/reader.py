@@ -6,32 +6,44 @@ from cyan.wire.errors import MalformedError
 class Reader:
     """Reads big-endian fields from the front of `data`; MalformedError where they are cut off."""
 
-    __slots__ = ("_data", "_position")
+    __slots__ = ("_data", "_position", "_size")
 
     def __init__(self, data: bytes) -> None:
         self._data = data
+        self._size = len(data)
         self._position = 0
 
     @property
     def left(self) -> int:
         """How many bytes have not been read."""
-        return len(self._data) - self._position
+        return self._size - self._position
 
     def take(self, size: int) -> bytes:
         """The next `size` bytes."""
-        if size > self.left:
-            raise MalformedError("field cut off")
         start = self._position
-        self._position = start + size
-        return self._data[start : self._position]
+        self._position = end = start + size
+        if end > self._size:
+            raise MalformedError("field cut off")
+        return self._data[start:end]
 
     def uint(self, size: int) -> int:
         """An unsigned integer of `size` bytes."""
-        return int.from_bytes(self.take(size), "big")
+        start = self._position
+        self._position = end = start + size
+        if end > self._size:
+            raise MalformedError("field cut off")
+        return int.from_bytes(self._data[start:end], "big")
 
     def vector(self, length_size: int) -> bytes:
         """A vector whose length stands before it in `length_size` bytes."""
-        return self.take(self.uint(length_size))
+        data = self._data
+        start = self._position + length_size
+        if start > self._size:
+            raise MalformedError("field cut off")
+        self._position = end = start + int.from_bytes(data[self._position : start], "big")
+        if end > self._size:
+            raise MalformedError("field cut off")
+        return data[start:end]
 
     def finish(self) -> None:
         """MalformedError when something is left."""
