@@ -12,6 +12,7 @@ _SECRET_KEYS = frozenset(
     {"password", "token", "access_token", "refresh_token", "authorization", "client_secret", "otp"}
 )
 _IN_QUERY = re.compile(r"((?:access_token|token|password|client_secret)=)[^&\s\"']+", re.IGNORECASE)
+TOKEN_CHARACTERS = 40
 _IN_PATH = re.compile(r"(?<![0-9a-f])[0-9a-f]{40}(?![0-9a-f])", re.IGNORECASE)
 """Our bearer secrets are 40 hex digits, wherever they turn up (a path to delete a token, say), and
 however they are spelt. A fingerprint has 64 and stays."""
@@ -22,7 +23,9 @@ MAX_VALUE_CHARACTERS = 500
 
 def without_secrets(text: str) -> str:
     """`text` without bearer secrets, else as it is."""
-    return _IN_PATH.sub("[redacted]", _IN_QUERY.sub(r"\1[redacted]", text))
+    if "=" in text:
+        text = _IN_QUERY.sub(r"\1[redacted]", text)
+    return _IN_PATH.sub("[redacted]", text) if len(text) >= TOKEN_CHARACTERS else text
 
 
 def redact(text: str) -> str:

@@ -1,9 +1,12 @@
 """SQLite with one writer thread and group commit.
 
-Writes are functions of a connection; the writer takes all that wait, runs each in a savepoint of
-one transaction and commits once (synchronous=FULL: when a write is done, it is on disk). Reads are
-short and run where they are called, on a connection of their own (6 µs for a point read, where a
-thread hop would make it 55; performance-floors.md §4.2).
+Writes are functions of a connection; the writer takes all that wait, runs them in one transaction
+and commits once (synchronous=FULL: when a write is done, it is on disk). When one of them fails,
+all run again, each in a savepoint: so a write is run twice at times, and has no effect but on the
+connection.
+
+Reads are short and run where they are called, on a connection of their own (6 µs for a point read,
+where a thread hop would make it 55; performance-floors.md §4.2).
 """
 
 import asyncio
@@ -24,6 +27,7 @@ from sqlalchemy.pool import StaticPool
 T = TypeVar("T")
 Work = Callable[[Connection], T]
 Done = Callable[[Any, BaseException | None], None]
+Outcome = tuple[Done, Any, BaseException | None]
 
 MAX_GROUP = 512
 """Units in one commit at most, so that the first one does not wait for a crowd."""
@@ -190,18 +194,13 @@ class Database:
         driver: sqlite3.Connection,
         units: list[tuple[Work[Any], Done]],
     ) -> None:
-        outcomes: list[tuple[Done, Any, BaseException | None]] = []
+        outcomes: list[Outcome]
         try:
-            driver.execute("BEGIN IMMEDIATE")
-            for work, done in units:
-                driver.execute("SAVEPOINT unit")
-                try:
-                    outcomes.append((done, work(connection), None))
-                except BaseException as failure:
-                    driver.execute("ROLLBACK TO unit")
-                    outcomes.append((done, None, failure))
-                driver.execute("RELEASE unit")
-            driver.execute("COMMIT")
+            try:
+                outcomes = self._run_together(connection, driver, units)
+            except _UnitFailedError:
+                driver.execute("ROLLBACK")
+                outcomes = self._run_apart(connection, driver, units)
         except BaseException as lost:
             _log.exception("db.commit_failed", units=len(units))
             outcomes = [(done, None, lost) for _, done in units]
@@ -217,6 +216,42 @@ class Database:
                 done(result, error)
             except BaseException:
                 _log.exception("db.completion_failed")
+
+    @staticmethod
+    def _run_together(
+        connection: Connection, driver: sqlite3.Connection, units: list[tuple[Work[Any], Done]]
+    ) -> list["Outcome"]:
+        """All units without savepoints, which would be two more steps for each of them, and at each
+        step this thread waits for the interpreter lock. Raises _UnitFailedError."""
+        driver.execute("BEGIN IMMEDIATE")
+        try:
+            outcomes: list[Outcome] = [(done, work(connection), None) for work, done in units]
+        except BaseException as failure:
+            raise _UnitFailedError from failure
+        driver.execute("COMMIT")
+        return outcomes
+
+    @staticmethod
+    def _run_apart(
+        connection: Connection, driver: sqlite3.Connection, units: list[tuple[Work[Any], Done]]
+    ) -> list["Outcome"]:
+        """The same, where one of them fails: each in a savepoint, so that it undoes only itself."""
+        outcomes: list[Outcome] = []
+        driver.execute("BEGIN IMMEDIATE")
+        for work, done in units:
+            driver.execute("SAVEPOINT unit")
+            try:
+                outcomes.append((done, work(connection), None))
+            except BaseException as failure:
+                driver.execute("ROLLBACK TO unit")
+                outcomes.append((done, None, failure))
+            driver.execute("RELEASE unit")
+        driver.execute("COMMIT")
+        return outcomes
+
+
+class _UnitFailedError(Exception):
+    """A unit of a group failed; nothing of the group is committed yet."""
 
 
 def _settle(future: Future[T], result: T | None, error: BaseException | None) -> None:
