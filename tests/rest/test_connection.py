@@ -6,6 +6,7 @@ import socket
 from collections.abc import AsyncIterator
 from typing import Final
 
+import msgspec
 import pytest
 import uvicorn
 from starlette.responses import Response
@@ -105,6 +106,13 @@ async def test_a_head_without_end_is_cut_off(port: int, endless: bytes) -> None:
     filling = b"\r\n" * 5_000 if endless.startswith(b"\r\n") else b"y" * 10_000
     answer = await _answer(port, endless, *[filling] * (4 * MAX_HEAD_BYTES // 10_000))
     assert answer == b"" or answer.startswith((b"HTTP/1.1 431 ", b"HTTP/1.1 400 "))
+
+
+async def test_what_is_no_http_is_told_in_json(port: int) -> None:
+    answer = await _answer(port, b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03 TLS, say\r\n\r\n")
+    head, _, content = answer.partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 400 Bad Request\r\ncontent-type: application/json")
+    assert msgspec.json.decode(content)["ok"] is False
 
 
 async def test_many_short_header_lines_are_cut_off_too(port: int) -> None:

@@ -5,12 +5,13 @@ says nothing is kept forever; anybody can open one, without a token.
 """
 
 import asyncio
+from http import HTTPStatus
 from typing import Final
 
+import msgspec
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from cyan.rest.errors import described
-from cyan.rest.responses import json_response
 
 MAX_HEAD_BYTES: Final = 64 * 1024
 """Bytes that may come without completing a head or a piece of a body. Node takes 16 KiB, nginx
@@ -21,7 +22,7 @@ HEAD_TIMEOUT_S: Final = 30.0
 
 
 class BoundedConnection(HttpToolsProtocol):
-    """Ends a connection whose request does not come to a point: too long (431) or too slow."""
+    """Ends a connection whose request does not come to a point: too long (431, RFC 6585) or too slow."""
 
     _waiting: asyncio.TimerHandle | None = None
     _pending_bytes = 0
@@ -40,7 +41,11 @@ class BoundedConnection(HttpToolsProtocol):
         self._pending_bytes += len(data)
         super().data_received(data)
         if self._pending_bytes > MAX_HEAD_BYTES and not self.transport.is_closing():
-            self._refuse()
+            self._refuse(431, f"The head of a request has at most {MAX_HEAD_BYTES} bytes.")
+
+    def send_400_response(self, msg: str) -> None:
+        """What cannot be parsed gets JSON like everything else."""
+        self._refuse(400, msg)
 
     def on_headers_complete(self) -> None:
         self._stop_waiting()
@@ -63,16 +68,14 @@ class BoundedConnection(HttpToolsProtocol):
             self._waiting.cancel()
             self._waiting = None
 
-    def _refuse(self) -> None:
-        """431 (RFC 6585 §5), unless an answer is on its way already, which it would break into."""
+    def _refuse(self, status: int, reason: str) -> None:
+        """Unless an answer is on its way already, which this one would break into."""
         if self.cycle is None or self.cycle.response_complete:
-            refusal = described(
-                431, "too_large", f"The head of a request has at most {MAX_HEAD_BYTES} bytes."
-            )
-            content = bytes(json_response(refusal.body).body)
+            phrase = HTTPStatus(status).phrase
+            content = msgspec.json.encode(described(status, "bad_request", reason).body)
             self.transport.write(
-                b"HTTP/1.1 431 Request Header Fields Too Large\r\n"
-                b"content-type: application/json; charset=utf-8\r\n"
-                b"content-length: %d\r\nconnection: close\r\n\r\n%b" % (len(content), content)
+                b"HTTP/1.1 %d %b\r\ncontent-type: application/json; charset=utf-8\r\n"
+                b"content-length: %d\r\nconnection: close\r\n\r\n%b"
+                % (status, phrase.encode(), len(content), content)
             )
         self.transport.close()
