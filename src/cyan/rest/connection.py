@@ -22,7 +22,7 @@ HEAD_TIMEOUT_S: Final = 30.0
 
 
 class BoundedConnection(HttpToolsProtocol):
-    """Ends a connection whose request does not come to a point: too long (431, RFC 6585) or too slow."""
+    """Ends a connection whose request does not come to a point: too long (431) or too slow."""
 
     _waiting: asyncio.TimerHandle | None = None
     _pending_bytes = 0
