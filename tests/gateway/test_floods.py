@@ -6,7 +6,7 @@ import pytest
 
 from cyan.gateway import gateway as gateway_module
 from cyan.gateway import handshakes as handshakes_module
-from cyan.gateway.gateway import HANDSHAKES_IN_ONE_GO, MAX_WAITING_HANDSHAKES
+from cyan.gateway.receiver import HANDSHAKES_IN_ONE_GO, MAX_WAITING_HANDSHAKES
 from cyan.wire import coap
 from cyan.wire.dtls.client import ClientHandshake
 from tests.gateway.board import Board
@@ -37,9 +37,9 @@ async def test_more_handshakes_than_can_wait_are_dropped_and_counted(world: Worl
     before = metric("cyan_datagrams_dropped_total", reason="overload")
     hello = client_hello()
     for number in range(MAX_WAITING_HANDSHAKES + 300):
-        world.gateway._queue_handshake(hello, make_port(1024 + number))
+        world.gateway._receiver._queue_handshake(hello, make_port(1024 + number))
     assert metric("cyan_datagrams_dropped_total", reason="overload") == before + 300
-    world.gateway._serve_handshakes()
+    world.gateway._receiver._serve_handshakes()
     await world.settle()
 
 
@@ -49,16 +49,16 @@ async def test_connected_devices_are_served_while_handshakes_wait(world: World) 
     for number in range(1000):
         world.arrive(hello, make_port(1024 + number))
     await world.spin()
-    waiting = len(world.gateway._waiting_handshakes)
+    waiting = len(world.gateway._receiver._waiting)
     assert waiting > 5 * HANDSHAKES_IN_ONE_GO
     message_id = board.take_id()
     board.transmit(coap.encode_ping(message_id))
     await world.spin()
     assert board.answer_to(message_id) is not None
-    served = waiting - len(world.gateway._waiting_handshakes)
+    served = waiting - len(world.gateway._receiver._waiting)
     assert 0 < served <= 20 * HANDSHAKES_IN_ONE_GO, "one go at each turn of the loop, not more"
     await world.settle()
-    assert not world.gateway._waiting_handshakes
+    assert not world.gateway._receiver._waiting
 
 
 async def test_handshakes_past_their_cookie_are_bounded_the_oldest_gives_way(

@@ -177,7 +177,7 @@ class World:
             await asyncio.sleep(0)
             if self.datagrams != before and self.socket.is_open:
                 await self.settle()
-            elif self.gateway._is_flushing:
+            elif self.gateway._keeper.is_flushing:
                 # Real disks are faster than half a second, which takes no time here.
                 await self.db.write(lambda connection: None)
                 await self.spin()

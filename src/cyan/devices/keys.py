@@ -60,6 +60,12 @@ def find_by_key(db: Database, public_key: bytes) -> DeviceId | None:
     return None if row is None else DeviceId(row.id)
 
 
+def is_pinned(db: Database, device_id: DeviceId, public_key: bytes) -> bool:
+    """Whether this key is already the device's own: what nearly every Hello finds."""
+    rows = store.KEY_QUICKLY.rows(db, {"id": device_id})
+    return bool(rows) and rows[0][0] == public_key
+
+
 async def admit(
     db: Database, clock: Clock, device_id: DeviceId, public_key: bytes, enrolment: str
 ) -> Admission:
@@ -67,8 +73,7 @@ async def admit(
 
     A registered device without a key gets the first one seen. Pinning is audited and logged.
     """
-    pinned = store.KEY_QUICKLY.rows(db, {"id": device_id})
-    if pinned and pinned[0][0] == public_key:
+    if is_pinned(db, device_id, public_key):
         return Admitted(newly_pinned=False)
     row = db.row(store.KEY, {"id": device_id})
     print_ = fingerprint(public_key)

@@ -8,7 +8,9 @@ import structlog
 
 from cyan.core.secrets import SealBrokenError, Vault
 from cyan.gateway import metrics
-from cyan.gateway.link import Host, Link
+from cyan.gateway.deviceids import DeviceIds
+from cyan.gateway.host import Host
+from cyan.gateway.link import Link
 from cyan.gateway.session import COUNTER_BITS, MAX_ADOPTION, UnreadableSessionError, decode_cold
 from cyan.gateway.store import StoredSession
 from cyan.wire.dtls.record import ServerRecords
@@ -74,7 +76,6 @@ def restore_links(
             first_token=random.getrandbits(8),
             answered=logged.get(row.connection_id, ()),
         )
-        expected = None if row.device_message_id < 0 else (row.device_message_id + 1) & 0xFFFF
         links.append(
             Link(
                 host,
@@ -85,8 +86,7 @@ def restore_links(
                 adoption=row.adoption,
                 established_at_ms=row.established_at_ms,
                 heard_s=now_s - (now_ms - row.heard_at_ms) / 1000,
-                expected_id=expected,
-                may_have_missed=outage_s >= LONG_OUTAGE_S,
+                ids=DeviceIds(row.device_message_id, may_have_missed=outage_s >= LONG_OUTAGE_S),
             )
         )
     metrics.sessions_adopted.inc(len(links))

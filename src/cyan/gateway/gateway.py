@@ -1,12 +1,7 @@
-"""The gateway: all live links of this process, and what they need of it.
-
-Datagrams come in batches. Records of sessions that exist are served first, handshakes after them,
-so that a restart with many devices does not drown in its own handshakes.
-"""
+"""The gateway: all live links of this process, and what they need of it."""
 
 import asyncio
 import random
-from collections import deque
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Final
@@ -28,29 +23,23 @@ from cyan.devices.presence import DeviceOffline, DeviceOnline, Presence, Presenc
 from cyan.events.hub import Hub
 from cyan.events.model import Event
 from cyan.events.service import EventService
-from cyan.gateway import flush, metrics, store
+from cyan.gateway import metrics, store
 from cyan.gateway.adoption import purpose, restore_links
+from cyan.gateway.commits import Commits
 from cyan.gateway.conversation.hello import STATUS_EVENT
+from cyan.gateway.deviceids import UNKNOWN, DeviceIds
 from cyan.gateway.effects import Work
 from cyan.gateway.handshakes import Handshakes
+from cyan.gateway.keeper import Keeper
 from cyan.gateway.link import Link
+from cyan.gateway.receiver import Receiver, Sender
 from cyan.gateway.session import FORMAT, Session, encode_cold
-from cyan.gateway.udp import BATCH, DatagramSocket
+from cyan.gateway.udp import DatagramSocket
 from cyan.gateway.wheel import TICK_S, Wheel
-from cyan.wire.dtls.record import CID, HANDSHAKE, MOVED_CID, ServerRecords, split_records
+from cyan.wire.dtls.record import ServerRecords
 from cyan.wire.dtls.server import Established
-from cyan.wire.errors import MalformedError
 from cyan.wire.exchange import Exchange
 from cyan.wire.messages import Hello, Subscribe
-
-MAX_BATCHES: Final = 4
-"""Batches of datagrams taken in one go, before the loop serves others."""
-
-MAX_WAITING_HANDSHAKES: Final = 4096
-"""Handshake datagrams that wait for their turn; more are dropped, and come again."""
-
-HANDSHAKES_IN_ONE_GO: Final = 16
-"""About 4 ms of the loop."""
 
 UNFINISHED_MS: Final = 120_000
 """A session whose device says no Hello for this long is forgotten (it gives up after 90 s)."""
@@ -61,11 +50,6 @@ Hello at once, so the oldest gives way."""
 
 FORGET_ENDED_S: Final = 120.0
 """How long an ended session still answers with close_notify, which may have been lost."""
-
-SETTLE_S: Final = 3.0
-"""Quiet after the last describe or subscription. A device sends them in one burst."""
-
-_PROTECTED: Final = frozenset({CID, MOVED_CID})
 
 _log = structlog.get_logger(__name__)
 
@@ -102,21 +86,17 @@ class Gateway:
         self.stretch = random.random
         self._links: dict[bytes, Link] = {}
         self._by_device: dict[DeviceId, Link] = {}
-        self._dirty: list[Link] = []
-        self._unsettled: set[Link] = set()
         # By age, because a dictionary keeps the order of insertion.
         self._unfinished: dict[bytes, Link] = {}
-        self._presence_rows: list[PresenceRow] = []
         self._wheel = Wheel(clock.monotonic())
-        self._handshakes = Handshakes(server_key, self.send, self._on_established)
-        self._waiting_handshakes: deque[tuple[bytes, bytes]] = deque()
+        self._commits = Commits(database)
+        self._keeper = Keeper(self._commits, config.node)
+        self._sender = Sender()
+        self._handshakes = Handshakes(server_key, self._sender.send, self._on_established)
+        self._receiver = Receiver(self._links, self._handshakes, self._sender, clock.monotonic)
+        self.send = self._sender.send
+        self.mark_dirty = self._keeper.mark_dirty
         self._tasks: set[asyncio.Task[None]] = set()
-        self._socket: DatagramSocket | None = None
-        self._handshakes_go_on = False
-        self._flush_is_due = False
-        self._is_flushing = False
-        self._next_flush_s = 0.0
-        self._next_lease_s = 0.0
         self._ticker: asyncio.TimerHandle | None = None
         self.at = self._wheel.at
 
@@ -135,7 +115,7 @@ class Gateway:
             return now_ms - alive_ms, store.adopt_all(connection, holder)
 
         outage_ms, rows = await self._database.write(take_over)
-        self._socket = socket
+        self._sender.open(socket)
         for link in restore_links(
             rows,
             recent,
@@ -148,14 +128,12 @@ class Gateway:
             self._adopt(link)
         if rows:
             _log.info("gateway.adopted", sessions=len(self._links), online=len(self._by_device))
-        loop = asyncio.get_running_loop()
-        loop.add_reader(socket.fileno(), self._on_readable)
+        self._receiver.listen(socket)
         self._tick()
 
     def stop_listening(self) -> None:
         """Take nothing more in. What was taken is still answered, until `stop`."""
-        if self._socket is not None:
-            asyncio.get_running_loop().remove_reader(self._socket.fileno())
+        self._receiver.stop_listening()
 
     async def stop(self) -> None:
         """Write everything down. Devices are not told: they go on later."""
@@ -163,13 +141,8 @@ class Gateway:
             self._ticker.cancel()
         while self._tasks:
             await asyncio.gather(*self._tasks, return_exceptions=True)
-        self._collect_settled(self.now_s())
-        links, rows = self._take_dirty()
-        hot, heard = flush.hot_rows(links), flush.heard_rows(links)
-        await self._database.write(lambda connection: flush.write(connection, hot, heard, rows))
-        if self._socket is not None:
-            self._socket.flush()
-            self._socket.close()
+        await self._database.write(self._keeper.last_flush(self.now_s()))
+        self._sender.close()
 
     def online_link(self, device_id: DeviceId) -> Link | None:
         link = self._by_device.get(device_id)
@@ -177,99 +150,13 @@ class Gateway:
 
     @property
     def is_listening(self) -> bool:
-        return self._socket is not None
+        return self._receiver.is_listening
 
     def disconnect(self, device_id: DeviceId, reason: str) -> None:
         """End the device's session; it comes back with a full handshake, if it may."""
         link = self._by_device.get(device_id)
         if link is not None:
             link.end(reason)
-
-    # -- datagrams -----------------------------------------------------------------------------
-
-    def _on_readable(self) -> None:
-        """Hot path."""
-        socket = self._socket
-        assert socket is not None
-        now_s = self.now_s()
-        links = self._links
-        for _ in range(MAX_BATCHES):
-            batch = socket.receive()
-            for datagram, address in batch:
-                first = datagram[0] if datagram else 0
-                if first in _PROTECTED:
-                    link = links.get(datagram[11:19])
-                    if link is None:
-                        self._on_unknown(datagram, address)
-                        continue
-                    try:
-                        if len(datagram) > 20 and datagram[19] << 8 | datagram[20] == (
-                            len(datagram) - 21
-                        ):
-                            link.on_record(datagram, address, now_s)
-                        else:
-                            self._on_several(link, datagram, address, now_s)
-                    except Exception:
-                        # One device's message must not cost the others of this batch theirs.
-                        _log.exception("device.message_failed", device_id=link.session.device_id)
-                elif first == HANDSHAKE:
-                    self._queue_handshake(datagram, address)
-                elif len(datagram) > 1:  # 0 and 1 byte keep a NAT open
-                    metrics.dropped_malformed.inc()
-            if len(batch) < BATCH:
-                break
-        if self._waiting_handshakes and not self._handshakes_go_on:
-            self._serve_handshakes()
-        socket.flush()
-
-    def _on_several(self, link: Link, datagram: bytes, address: bytes, now_s: float) -> None:
-        try:
-            records = split_records(datagram)
-        except MalformedError:
-            metrics.dropped_malformed.inc()
-            return
-        for record in records:
-            if record[0] in (CID, MOVED_CID) and record[11:19] == link.session.connection_id:
-                link.on_record(record, address, now_s)
-
-    def _on_unknown(self, datagram: bytes, address: bytes) -> None:
-        if not self._handshakes.on_protected(datagram, address):
-            metrics.dropped_unknown_session.inc()
-
-    def _queue_handshake(self, datagram: bytes, address: bytes) -> None:
-        if len(self._waiting_handshakes) < MAX_WAITING_HANDSHAKES:
-            self._waiting_handshakes.append((datagram, address))
-        else:
-            metrics.dropped_overload.inc()
-
-    def _serve_handshakes(self) -> None:
-        now_s = self.now_s()
-        waiting = self._waiting_handshakes
-        for _ in range(min(HANDSHAKES_IN_ONE_GO, len(waiting))):
-            datagram, address = waiting.popleft()
-            self._handshakes.on_datagram(datagram, address, now_s)
-        self._handshakes_go_on = bool(waiting)
-        if waiting:
-            asyncio.get_running_loop().call_soon(self._go_on_with_handshakes)
-
-    def _go_on_with_handshakes(self) -> None:
-        self._serve_handshakes()
-        self._flush_socket()
-
-    def send(self, datagram: bytes, address: bytes) -> None:
-        """Queue a datagram; all of one turn of the loop leave together."""
-        socket = self._socket
-        if socket is None:
-            return
-        socket.send(datagram, address)
-        if not self._flush_is_due:
-            self._flush_is_due = True
-            asyncio.get_running_loop().call_soon(self._flush_socket)
-
-    def _flush_socket(self) -> None:
-        self._flush_is_due = False
-        if self._socket is not None:
-            self._socket.flush()
 
     # -- sessions ------------------------------------------------------------------------------
 
@@ -303,7 +190,7 @@ class Gateway:
             adoption=0,
             established_at_ms=now_ms,
             heard_s=self.now_s(),
-            expected_id=None,
+            ids=DeviceIds(),
         )
         row = store.StoredSession(
             connection_id=session.connection_id,
@@ -314,7 +201,7 @@ class Gateway:
             adoption=0,
             highest_received=records.highest_received,
             replay_window=records.replay_window.to_bytes(8, "big"),
-            device_message_id=-1,
+            device_message_id=UNKNOWN,
             next_message_id=exchange.next_message_id,
             address=address,
             settled=False,
@@ -334,7 +221,7 @@ class Gateway:
                 self.at(link.heard_s + UNFINISHED_MS / 1000, partial(self._on_unfinished, link))
                 send_final(records)
 
-        self._commit(lambda connection: store.add(connection, row), stored)
+        self._commits.submit(lambda connection: store.add(connection, row), stored)
 
     def _on_unfinished(self, link: Link, _now_s: float) -> None:
         device_id = link.session.device_id
@@ -346,14 +233,29 @@ class Gateway:
     ) -> None:
         """Compare id and key; `then(was_online)` when they belong together, `failed()` when the
         database could not tell."""
-        task = asyncio.get_running_loop().create_task(self._admit(link, hello, then, failed))
+        device_id = DeviceId(hello.device_id.hex())
+        try:
+            is_own = keys.is_pinned(self._database, device_id, link.session.public_key)
+        except Exception:
+            _log.exception("device.admission_failed", claimed_device_id=device_id)
+            failed()
+            return
+        if is_own:
+            self._on_admitted(link, device_id, then)
+            return
+        pinning = self._pin(link, device_id, then, failed)
+        task = asyncio.get_running_loop().create_task(pinning)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _admit(
-        self, link: Link, hello: Hello, then: Callable[[bool], None], failed: Callable[[], None]
+    async def _pin(
+        self,
+        link: Link,
+        device_id: DeviceId,
+        then: Callable[[bool], None],
+        failed: Callable[[], None],
     ) -> None:
-        device_id = DeviceId(hello.device_id.hex())
+        """A key that is not known to be this device's: pin it, or refuse it."""
         public_key = link.session.public_key
         try:
             admission = await keys.admit(
@@ -376,6 +278,9 @@ class Gateway:
             )
             link.end(f"refused: {admission.reason}")
             return
+        self._on_admitted(link, device_id, then)
+
+    def _on_admitted(self, link: Link, device_id: DeviceId, then: Callable[[bool], None]) -> None:
         # A command may have registered the device, with its owner, beside the running server.
         self._ownership.refresh(device_id)
         present = self._by_device.get(device_id)
@@ -395,7 +300,7 @@ class Gateway:
         self._hub.drop_device(device_id)
         self._unfinished.pop(link.session.connection_id, None)
         self._by_device[device_id] = link
-        self._unsettled.add(link)
+        self._keeper.watch_setup(link)
 
     def _replace(self, older: Link) -> None:
         """A newer handshake of the same device wins; nothing needs to be sent."""
@@ -403,7 +308,7 @@ class Gateway:
         older.is_online = False
         older.exchange.cancel_all("ended")
         self._links.pop(older.session.connection_id, None)
-        self._unsettled.discard(older)
+        self._keeper.drop(older)
 
     def _adopt(self, link: Link) -> None:
         """A session of before the restart: its device is online if it was, and not silent since."""
@@ -415,7 +320,7 @@ class Gateway:
             return
         self._by_device[device_id] = link
         if not link.session.settled:
-            self._unsettled.add(link)
+            self._keeper.watch_setup(link)
         for subscription in link.session.subscriptions:
             self.listen(link, subscription)
         if self._presence.was_online(device_id):
@@ -429,12 +334,12 @@ class Gateway:
         """The session is over. It still answers for a while, to say so."""
         connection_id, device_id = link.session.connection_id, link.session.device_id
         adoption = link.adoption
-        self._unsettled.discard(link)
+        self._keeper.drop(link)
         self._unfinished.pop(connection_id, None)
         if device_id is not None and self._by_device.get(device_id) is link:
             del self._by_device[device_id]
             self._hub.drop_device(device_id)
-        self._commit(
+        self._commits.submit(
             lambda connection: store.remove(connection, connection_id, adoption), lambda ok: None
         )
         self.at(self.now_s() + FORGET_ENDED_S, partial(self._drop, connection_id))
@@ -462,27 +367,9 @@ class Gateway:
             for part in works:
                 part(connection)
 
-        self._commit(work, then)
-
-    def _commit(self, work: Work, then: Callable[[bool], None]) -> None:
-        loop = asyncio.get_running_loop()
-
-        def done(_result: None, error: BaseException | None) -> None:
-            loop.call_soon_threadsafe(finish, error)
-
-        def finish(error: BaseException | None) -> None:
-            if error is not None:
-                _log.error("gateway.commit_failed", error=repr(error))
-            then(error is None)
-
-        self._database.submit(work, done)
+        self._commits.submit(work, then)
 
     # -- what links ask ------------------------------------------------------------------------
-
-    def mark_dirty(self, link: Link) -> None:
-        if not link.is_dirty:
-            link.is_dirty = True
-            self._dirty.append(link)
 
     def log_event(self, link: Link, event: Event, message_id: int) -> None:
         self._events.accept(event, partial(link.on_logged, message_id))
@@ -532,7 +419,7 @@ class Gateway:
             ip_address=link.ip_address,
         )
         self._presence.remember(row)
-        self._presence_rows.append(row)
+        self._keeper.note_presence(row)
 
     # -- time ----------------------------------------------------------------------------------
 
@@ -564,57 +451,7 @@ class Gateway:
         """Do what is due by now. Called every TICK_S while the gateway runs."""
         now_s = self.now_s()
         self._wheel.turn(now_s)
-        if now_s >= self._next_flush_s and not self._is_flushing:
-            self._next_flush_s = now_s + flush.FLUSH_S
+        if self._keeper.is_due(now_s):
             self._handshakes.expire(now_s)
-            self._collect_settled(now_s)
             metrics.devices_online.set(self._presence.online_count())
-            self._flush_sessions(now_s)
-
-    def _collect_settled(self, now_s: float) -> None:
-        """Sessions whose set-up is over: after a restart, nothing of it can have been missed."""
-        for link in list(self._unsettled):
-            session = link.session
-            if (
-                session.has_system
-                and session.has_application
-                and session.subscriptions
-                and not link.missing
-                and now_s - session.last_setup_s >= SETTLE_S
-            ):
-                session.settled = True
-                self._unsettled.discard(link)
-                self.mark_dirty(link)
-
-    def _take_dirty(self) -> tuple[list[Link], list[PresenceRow]]:
-        dirty, self._dirty = self._dirty, []
-        rows, self._presence_rows = self._presence_rows, []
-        for link in dirty:
-            link.is_dirty = False
-        alive = [link for link in dirty if link.ended is None]
-        return alive, rows
-
-    def _flush_sessions(self, now_s: float) -> None:
-        links, rows = self._take_dirty()
-        renew = now_s >= self._next_lease_s
-        if not (links or rows or renew):
-            return
-        if renew:
-            self._next_lease_s = now_s + presence.LEASE_RENEWAL_S
-        now_ms = self.now_ms()
-        hot, heard = flush.hot_rows(links), flush.heard_rows(links)
-        self._is_flushing = True
-
-        def work(connection: Connection) -> None:
-            flush.write(connection, hot, heard, rows)
-            if renew:
-                presence.renew_lease(connection, self._config.node, now_ms)
-
-        def flushed(ok: bool) -> None:
-            self._is_flushing = False
-            if not ok:
-                self._presence_rows[:0] = rows
-                for link in links:
-                    self.mark_dirty(link)
-
-        self._commit(work, flushed)
+            self._keeper.flush(now_s, self.now_ms())

@@ -3,15 +3,17 @@ effects out. Everything here happens on the loop; what must be kept goes through
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Final, Protocol
+from typing import Final
 
 import structlog
 
-from cyan.core.ids import DeviceId, UserId
+from cyan.core.ids import DeviceId
 from cyan.events.model import MAX_DATA_BYTES, Event
 from cyan.gateway import effects as fx
 from cyan.gateway import metrics
 from cyan.gateway.conversation import clock, describe, events, goodbye, hello, subscriptions
+from cyan.gateway.deviceids import DeviceIds
+from cyan.gateway.host import Host
 from cyan.gateway.session import Session
 from cyan.gateway.udp import read_address
 from cyan.wire import coap
@@ -31,13 +33,6 @@ from cyan.wire.messages import (
     encode_event,
 )
 
-MAX_MISSED: Final = 64
-"""Message ids that are taken for missed; a larger step is a new start of the device's counter
-(session-behaviour.md, "The cure")."""
-
-MAX_MISSING: Final = 256
-"""Ids that are kept as missing; a device that leaves out so many does not count as we think."""
-
 NO_ANSWER: Final = -1
 """In place of a message id, for a message that is not confirmable."""
 
@@ -50,40 +45,13 @@ class MessageTooLargeError(MisuseError):
     """A message of ours is larger than this device takes."""
 
 
-class Host(Protocol):
-    """What a link needs of the gateway that holds it."""
-
-    def send(self, datagram: bytes, address: bytes) -> None: ...
-    def at(self, when_s: float, callback: Callable[[float], None]) -> None: ...
-    def now_s(self) -> float: ...
-    def now_ms(self) -> int: ...
-    def stretch(self) -> float: ...
-    def mark_dirty(self, link: "Link") -> None: ...
-    def owner_of(self, device_id: DeviceId) -> UserId | None: ...
-    def log_event(self, link: "Link", event: Event, message_id: int) -> None: ...
-    def save(
-        self, link: "Link", works: Sequence[fx.Work], then: Callable[[bool], None]
-    ) -> None: ...
-    def admit(
-        self, link: "Link", hello: Hello, then: Callable[[bool], None], failed: Callable[[], None]
-    ) -> None: ...
-    def install(self, link: "Link") -> None: ...
-    def listen(self, link: "Link", subscription: Subscribe) -> None: ...
-    def emit(self, device_id: DeviceId, name: str, data: str, version: int) -> None: ...
-    def came_online(self, link: "Link") -> None: ...
-    def went_offline(self, link: "Link", reason: str) -> None: ...
-    def forget(self, link: "Link") -> None: ...
-    def send_final_again(self, connection_id: bytes) -> None: ...
-
-
 class Link:
     """A session with its counters, its exchange and its address."""
 
     __slots__ = (
         "_host", "_timer_s", "address", "adoption", "ended", "established_at_ms", "exchange",
-        "expected_id", "has_left", "heard_s", "is_dirty", "is_moving", "is_online",
-        "last_handshake_ms", "may_have_missed", "missing", "records", "session",
-        "silence_due_s",
+        "has_left", "heard_s", "ids", "is_dirty", "is_moving", "is_online",
+        "last_handshake_ms", "records", "session", "silence_due_s",
     )  # fmt: skip
 
     def __init__(
@@ -97,8 +65,7 @@ class Link:
         adoption: int,
         established_at_ms: int,
         heard_s: float,
-        expected_id: int | None,
-        may_have_missed: bool = False,
+        ids: DeviceIds,
     ) -> None:
         self._host = host
         self.session = session
@@ -109,12 +76,7 @@ class Link:
         self.established_at_ms = established_at_ms
         self.last_handshake_ms = established_at_ms
         self.heard_s = heard_s
-        self.expected_id = expected_id
-        """The device's next message id; None before its first message."""
-        self.missing: set[int] = set()
-        """Ids before it that have not come (yet)."""
-        self.may_have_missed = may_have_missed
-        """Until the first message after a long outage, which shows what was missed meanwhile."""
+        self.ids = ids
         self.is_moving = False
         self.is_online = False
         self.has_left = False
@@ -165,10 +127,13 @@ class Link:
             return
         kind = message.type
         if kind <= coap.NON:
-            if message.message_id == self.expected_id and not self.may_have_missed:
-                self.expected_id = message.message_id + 1 & 0xFFFF
-            elif not self._follow_ids(message.message_id):
-                return
+            ids = self.ids
+            if message.message_id == ids.expected and not ids.may_have_missed:
+                ids.expected = message.message_id + 1 & 0xFFFF
+            else:
+                missed = ids.follow(message.message_id)
+                if missed and not self._answer_missed(missed):
+                    return
             self._on_message(message, now_s)
         elif kind == coap.ACK:
             self.exchange.on_ack(message.message_id, message.code, message.payload)
@@ -284,32 +249,11 @@ class Link:
         metrics.dropped_malformed.inc()
         _log.info("device.malformed", device_id=self.session.device_id, error=str(error))
 
-    def _follow_ids(self, message_id: int) -> bool:
-        """Keep book of the device's message ids; False when the session had to end."""
-        if self.expected_id is None:
-            self.expected_id = message_id + 1 & 0xFFFF
-            return True
-        ahead = message_id - self.expected_id & 0xFFFF
-        if ahead >= 0x8000:
-            self.missing.discard(message_id)
-            return True
-        missed = (
-            [self.expected_id + i & 0xFFFF for i in range(ahead)] if ahead <= MAX_MISSED else []
-        )
-        self.expected_id = message_id + 1 & 0xFFFF
-        if not self.may_have_missed:
-            self.missing.update(missed)
-            if len(self.missing) > MAX_MISSING:
-                self.missing.clear()
-            return True
-        self.may_have_missed = False
-        return self._answer_missed(missed)
-
     def _answer_missed(self, missed: list[int]) -> bool:
         """What the device sent while no server was there would cost it the session when it is never
         answered: success for what the log has, 5.03 for the rest. A device takes any answer to a
         describe or a subscription for success, so a session that was not set up ends instead."""
-        if missed and not self.session.settled:
+        if not self.session.settled:
             self.end("the server restarted while the session was being set up")
             return False
         for message_id in missed:
@@ -372,7 +316,8 @@ class Link:
         """The id belongs to the key."""
         device_id = DeviceId(effect.hello.device_id.hex())
         self.last_handshake_ms = self._host.now_ms()
-        self.expected_id = None if answer_to == NO_ANSWER else answer_to + 1 & 0xFFFF
+        if answer_to != NO_ANSWER:
+            self.ids.restart(answer_to)
         found = hello.on_admitted(
             self.session,
             device_id,

@@ -1,0 +1,139 @@
+"""Keeping stored sessions up to date: hot columns in batches, presence, the holder's lease."""
+
+from typing import Final
+
+from sqlalchemy import Connection
+
+from cyan.core.ids import DeviceId
+from cyan.devices import presence
+from cyan.devices.presence import PresenceRow
+from cyan.gateway import store
+from cyan.gateway.commits import Commits
+from cyan.gateway.effects import Work
+from cyan.gateway.link import Link
+
+FLUSH_S: Final = 1.0
+"""Hot columns are written at most this often. What is lost with them in a crash is harmless: a
+record of the last second can be replayed, its message is a duplicate (DESIGN.md §6)."""
+
+SETTLE_S: Final = 3.0
+"""Quiet after the last describe or subscription. A device sends them in one burst."""
+
+
+class Keeper:
+    """Notes what changed, and writes it down once a second."""
+
+    def __init__(self, commits: Commits, holder: str) -> None:
+        self._commits = commits
+        self._holder = holder
+        self._dirty: list[Link] = []
+        self._unsettled: set[Link] = set()
+        self._rows: list[PresenceRow] = []
+        self._next_flush_s = 0.0
+        self._next_lease_s = 0.0
+        self.is_flushing = False
+
+    def mark_dirty(self, link: Link) -> None:
+        if not link.is_dirty:
+            link.is_dirty = True
+            self._dirty.append(link)
+
+    def watch_setup(self, link: Link) -> None:
+        """The session is being set up; see when that is over."""
+        self._unsettled.add(link)
+
+    def drop(self, link: Link) -> None:
+        self._unsettled.discard(link)
+
+    def note_presence(self, row: PresenceRow) -> None:
+        self._rows.append(row)
+
+    def is_due(self, now_s: float) -> bool:
+        return now_s >= self._next_flush_s and not self.is_flushing
+
+    def flush(self, now_s: float, now_ms: int) -> None:
+        """Write what changed since the last time, and renew the lease if that is due."""
+        self._next_flush_s = now_s + FLUSH_S
+        self._collect_settled(now_s)
+        links, rows = self._take()
+        renew = now_s >= self._next_lease_s
+        if not (links or rows or renew):
+            return
+        if renew:
+            self._next_lease_s = now_s + presence.LEASE_RENEWAL_S
+        write = _writing(links, rows)
+        self.is_flushing = True
+
+        def work(connection: Connection) -> None:
+            write(connection)
+            if renew:
+                presence.renew_lease(connection, self._holder, now_ms)
+
+        def flushed(ok: bool) -> None:
+            self.is_flushing = False
+            if not ok:
+                self._rows[:0] = rows
+                for link in links:
+                    self.mark_dirty(link)
+
+        self._commits.submit(work, flushed)
+
+    def last_flush(self, now_s: float) -> Work:
+        """Everything that is still to be written, when the gateway stops."""
+        self._collect_settled(now_s)
+        return _writing(*self._take())
+
+    def _collect_settled(self, now_s: float) -> None:
+        """Sessions whose set-up is over: after a restart, nothing of it can have been missed."""
+        for link in list(self._unsettled):
+            session = link.session
+            if (
+                session.has_system
+                and session.has_application
+                and session.subscriptions
+                and not link.ids.missing
+                and now_s - session.last_setup_s >= SETTLE_S
+            ):
+                session.settled = True
+                self._unsettled.discard(link)
+                self.mark_dirty(link)
+
+    def _take(self) -> tuple[list[Link], list[PresenceRow]]:
+        dirty, self._dirty = self._dirty, []
+        rows, self._rows = self._rows, []
+        for link in dirty:
+            link.is_dirty = False
+        return [link for link in dirty if link.ended is None], rows
+
+
+def _writing(links: list[Link], rows: list[PresenceRow]) -> Work:
+    """One unit of work: sessions, when their devices were heard, who came and went."""
+    hot = [_hot_row(link) for link in links]
+    heard: list[tuple[DeviceId, int]] = [
+        (link.session.device_id, link.last_heard_ms)
+        for link in links
+        if link.session.device_id is not None
+    ]
+
+    def write(connection: Connection) -> None:
+        store.save_hot(connection, hot)
+        presence.touch(connection, heard)
+        ours = (row for row in rows if not store.is_taken_over(connection, row))
+        presence.store(connection, ours)
+
+    return write
+
+
+def _hot_row(link: Link) -> store.Hot:
+    records = link.records
+    return store.Hot(
+        connection_id=link.session.connection_id,
+        adoption=link.adoption,
+        highest_received=records.highest_received,
+        replay_window=records.replay_window.to_bytes(8, "big"),
+        device_message_id=link.ids.last(),
+        next_message_id=link.exchange.next_message_id,
+        address=link.address,
+        settled=link.session.settled,
+        heard_at_ms=link.last_heard_ms,
+    )

@@ -1,0 +1,167 @@
+"""Datagrams to links and handshakes, in batches; what they answer leaves in batches too.
+
+Records of sessions that exist are served first, handshakes after them, so that a restart with many
+devices does not drown in its own handshakes.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Mapping
+from typing import Final
+
+import structlog
+
+from cyan.gateway import metrics
+from cyan.gateway.handshakes import Handshakes
+from cyan.gateway.link import Link
+from cyan.gateway.udp import BATCH, DatagramSocket
+from cyan.wire.dtls.record import CID, HANDSHAKE, MOVED_CID, split_records
+from cyan.wire.errors import MalformedError
+
+MAX_BATCHES: Final = 4
+"""Batches of datagrams taken in one go, before the loop serves others."""
+
+MAX_WAITING_HANDSHAKES: Final = 4096
+"""Handshake datagrams that wait for their turn; more are dropped, and come again."""
+
+HANDSHAKES_IN_ONE_GO: Final = 16
+"""About 4 ms of the loop."""
+
+_PROTECTED: Final = frozenset({CID, MOVED_CID})
+
+_log = structlog.get_logger(__name__)
+
+
+class Sender:
+    """Datagrams out: all of one turn of the loop leave together."""
+
+    def __init__(self) -> None:
+        self._socket: DatagramSocket | None = None
+        self._flush_is_due = False
+
+    def open(self, socket: DatagramSocket) -> None:
+        """Send through this socket from now on."""
+        self._socket = socket
+
+    def send(self, datagram: bytes, address: bytes) -> None:
+        """Queue a datagram. Before `open` and after `close` it is lost, as datagrams may be."""
+        socket = self._socket
+        if socket is None:
+            return
+        socket.send(datagram, address)
+        if not self._flush_is_due:
+            self._flush_is_due = True
+            asyncio.get_running_loop().call_soon(self.flush)
+
+    def flush(self) -> None:
+        self._flush_is_due = False
+        if self._socket is not None:
+            self._socket.flush()
+
+    def close(self) -> None:
+        if self._socket is not None:
+            self._socket.flush()
+            self._socket.close()
+            self._socket = None
+
+
+class Receiver:
+    """Datagrams in, to whom they belong."""
+
+    def __init__(
+        self,
+        links: Mapping[bytes, Link],
+        handshakes: Handshakes,
+        sender: Sender,
+        now_s: Callable[[], float],
+    ) -> None:
+        self._links = links
+        self._handshakes = handshakes
+        self._sender = sender
+        self._now_s = now_s
+        self._waiting: deque[tuple[bytes, bytes]] = deque()
+        self._handshakes_go_on = False
+        self._socket: DatagramSocket | None = None
+
+    @property
+    def is_listening(self) -> bool:
+        return self._socket is not None
+
+    def listen(self, socket: DatagramSocket) -> None:
+        """Take in what arrives."""
+        self._socket = socket
+        asyncio.get_running_loop().add_reader(socket.fileno(), self.on_readable)
+
+    def stop_listening(self) -> None:
+        if self._socket is not None:
+            asyncio.get_running_loop().remove_reader(self._socket.fileno())
+            self._socket = None
+
+    def on_readable(self) -> None:
+        """Hot path."""
+        socket = self._socket
+        assert socket is not None
+        now_s = self._now_s()
+        links = self._links
+        for _ in range(MAX_BATCHES):
+            batch = socket.receive()
+            for datagram, address in batch:
+                first = datagram[0] if datagram else 0
+                if first in _PROTECTED:
+                    link = links.get(datagram[11:19])
+                    if link is None:
+                        self._on_unknown(datagram, address)
+                        continue
+                    try:
+                        if len(datagram) > 20 and datagram[19] << 8 | datagram[20] == (
+                            len(datagram) - 21
+                        ):
+                            link.on_record(datagram, address, now_s)
+                        else:
+                            self._on_several(link, datagram, address, now_s)
+                    except Exception:
+                        # One device's message must not cost the others of this batch theirs.
+                        _log.exception("device.message_failed", device_id=link.session.device_id)
+                elif first == HANDSHAKE:
+                    self._queue_handshake(datagram, address)
+                elif len(datagram) > 1:  # 0 and 1 byte keep a NAT open
+                    metrics.dropped_malformed.inc()
+            if len(batch) < BATCH:
+                break
+        if self._waiting and not self._handshakes_go_on:
+            self._serve_handshakes()
+        self._sender.flush()
+
+    def _on_several(self, link: Link, datagram: bytes, address: bytes, now_s: float) -> None:
+        try:
+            records = split_records(datagram)
+        except MalformedError:
+            metrics.dropped_malformed.inc()
+            return
+        for record in records:
+            if record[0] in (CID, MOVED_CID) and record[11:19] == link.session.connection_id:
+                link.on_record(record, address, now_s)
+
+    def _on_unknown(self, datagram: bytes, address: bytes) -> None:
+        if not self._handshakes.on_protected(datagram, address):
+            metrics.dropped_unknown_session.inc()
+
+    def _queue_handshake(self, datagram: bytes, address: bytes) -> None:
+        if len(self._waiting) < MAX_WAITING_HANDSHAKES:
+            self._waiting.append((datagram, address))
+        else:
+            metrics.dropped_overload.inc()
+
+    def _serve_handshakes(self) -> None:
+        now_s = self._now_s()
+        waiting = self._waiting
+        for _ in range(min(HANDSHAKES_IN_ONE_GO, len(waiting))):
+            datagram, address = waiting.popleft()
+            self._handshakes.on_datagram(datagram, address, now_s)
+        self._handshakes_go_on = bool(waiting)
+        if waiting:
+            asyncio.get_running_loop().call_soon(self._go_on_with_handshakes)
+
+    def _go_on_with_handshakes(self) -> None:
+        self._serve_handshakes()
+        self._sender.flush()
