@@ -63,6 +63,66 @@ async def test_a_long_log_is_read_in_pieces(world: World) -> None:
     assert len({name for piece in pieces for name in piece}) == 2 * page + 50
 
 
+@pytest.mark.parametrize("page_bytes", [store.OWNER_PAGE_BYTES, 1])
+async def test_large_events_are_read_a_few_at_a_time(
+    world: World, monkeypatch: pytest.MonkeyPatch, page_bytes: int
+) -> None:
+    monkeypatch.setattr(store, "OWNER_PAGE_BYTES", page_bytes)
+    expected = [f"n{number}" for number in range(7)]
+    await world.publish(*(world.event(name, b"x" * 60_000) for name in expected))
+    await world.publish(world.event("cleos", b"x" * 60_000, owner_id=CLEO), world.event("last"))
+    stream = world.open(with_ids=True, resume_after=0)
+    pieces: list[list[str]] = []
+    while more := await names_in(stream):
+        pieces.append(more)
+    assert [name for piece in pieces for name in piece] == [*expected, "last"]
+    assert max(len(piece) for piece in pieces) == max(1, page_bytes // 60_000)
+
+
+async def test_however_many_go_on_from_the_log_it_is_read_once_a_turn_of_the_loop(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(log_module, "SCAN_SPAN", 3)
+    await world.publish(*(world.event(f"n{number}") for number in range(30)))
+    loop, turn, read_in = asyncio.get_running_loop(), 0, list[int]()
+    ticking: asyncio.Handle | None = None
+    read_of_owner = world.log.read_of_owner
+
+    def next_turn() -> None:
+        nonlocal turn, ticking
+        turn += 1
+        ticking = loop.call_soon(next_turn)
+
+    def noticed(owner_id: str, after: int) -> tuple[log_module.Batch, int]:
+        read_in.append(turn)
+        return read_of_owner(owner_id, after)
+
+    monkeypatch.setattr(world.log, "read_of_owner", noticed)
+    ticking = loop.call_soon(next_turn)
+
+    async def read_all(stream: Stream) -> int:
+        count = 0
+        while count < 30:
+            count += len(await names_in(stream))
+        return count
+
+    streams = [world.open(with_ids=True, resume_after=0) for _ in range(5)]
+    assert await asyncio.gather(*map(read_all, streams)) == [30] * 5
+    assert ticking is not None
+    ticking.cancel()
+    assert len(set(read_in)) == len(read_in) >= 50
+
+
+async def test_a_stream_that_is_closed_while_it_waits_for_its_turn_ends(world: World) -> None:
+    await world.publish(world.event("missed"))
+    first, second = (world.open(with_ids=True, resume_after=0) for _ in range(2))
+    chunks = [asyncio.ensure_future(stream.next_chunk()) for stream in (first, second)]
+    await asyncio.sleep(0)
+    second.close()
+    assert b"missed" in (await chunks[0] or b"")
+    assert await chunks[1] is None
+
+
 async def test_only_events_of_the_reader_at_the_time_of_publishing_come_again(
     world: World,
 ) -> None:

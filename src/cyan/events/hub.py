@@ -1,5 +1,6 @@
 """Who gets which event: the streams of people and the subscriptions of connected devices."""
 
+import asyncio
 from collections.abc import Callable
 
 from cyan.accounts.model import TokensRevoked
@@ -26,6 +27,7 @@ class Hub:
         self._owners = owners
         self._subscriptions = Subscriptions(owners)
         self._readers = Readers(cursors, clock)
+        self._replay_turn = asyncio.Lock()
         log.on_committed.append(self.deliver)
 
     def subscribe_device(
@@ -70,6 +72,7 @@ class Hub:
                 after=resume_after,
                 read_on=lambda after: self._read_on(wanted, after),
                 is_at_end=lambda after: after >= self._event_log.committed_position,
+                turn=self._replay_turn,
             )
         return self._readers.open(
             wanted,

@@ -106,10 +106,7 @@ class EventLog:
         up_to = min(after + SCAN_SPAN, self._committed)
         if up_to <= after:
             return [], self._committed
-        found = store.read_of_owner(self._database, owner_id, after, up_to)
-        if len(found) == store.OWNER_PAGE:
-            up_to = found[-1][0]
-        return found, up_to
+        return store.read_of_owner(self._database, owner_id, after, up_to)
 
     def recent_messages(self, since_ms: int) -> Iterator[tuple[bytes, int]]:
         """(session, message id) of what devices sent since then, newest first; for a start."""

@@ -30,7 +30,11 @@ from cyan.events.model import Event
 _POSITION: Final = BigInteger().with_variant(Integer, "sqlite")
 
 OWNER_PAGE: Final = 100
-"""Events of one read by owner at most: each may have 100 KB of data."""
+"""Events of one read by owner at most."""
+
+OWNER_PAGE_BYTES: Final = 128 * 1024
+"""Data of one read by owner at most, but for a single larger event: about a millisecond of the loop
+to read, render and send. A hundred events of 100 KB would hold it up for a tenth of a second."""
 
 events_event = Table(
     "events_event",
@@ -113,6 +117,14 @@ _BETWEEN_OF_OWNER = (
     .order_by(events_event.c.position)
     .limit(OWNER_PAGE)
 )
+_SIZES_OF_OWNER = (
+    select(events_event.c.position, func.coalesce(func.length(events_event.c.data), 0))
+    .where(events_event.c.position > bindparam("after"))
+    .where(events_event.c.position <= bindparam("up_to"))
+    .where(events_event.c.owner_id == bindparam("owner_id"))
+    .order_by(events_event.c.position)
+    .limit(OWNER_PAGE)
+)
 _NEWEST = (
     select(events_event.c.position, events_event.c.end_byte)
     .order_by(events_event.c.position.desc())
@@ -179,13 +191,26 @@ def read_after(database: Database, position: int, limit: int) -> list[tuple[int,
 
 def read_of_owner(
     database: Database, owner_id: str, after: int, up_to: int
-) -> list[tuple[int, Event]]:
-    """The first OWNER_PAGE events of one owner in a stretch of positions.
+) -> tuple[list[tuple[int, Event]], int]:
+    """The first events of one owner in a stretch of positions, and how far that looked.
 
-    The caller keeps the stretch short: it is scanned, and on the loop.
+    At most OWNER_PAGE of them with OWNER_PAGE_BYTES of data. The caller keeps the stretch short: it
+    is scanned, and on the loop.
     """
     parameters = {"owner_id": owner_id, "after": after, "up_to": up_to}
-    return [_event(row) for row in database.rows(_BETWEEN_OF_OWNER, parameters)]
+    sizes = [tuple(row) for row in database.rows(_SIZES_OF_OWNER, parameters)]
+    end = sizes[-1][0] if len(sizes) == OWNER_PAGE else up_to
+    total, last = 0, None
+    for position, size in sizes:
+        total += size
+        if total > OWNER_PAGE_BYTES and last is not None:
+            end = last
+            break
+        last = position
+    if not sizes:
+        return [], end
+    rows = database.rows(_BETWEEN_OF_OWNER, parameters | {"up_to": end})
+    return [_event(row) for row in rows], end
 
 
 def _event(row: Row[*tuple[Any, ...]]) -> tuple[int, Event]:

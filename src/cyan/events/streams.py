@@ -28,6 +28,8 @@ class Replay(msgspec.Struct):
     """Frames after a position and how far that looked."""
     is_at_end: Callable[[int], bool]
     """Whether all that was delivered so far has been looked at."""
+    turn: asyncio.Lock
+    """Shared by all that replay: one looks into the log, then the loop serves everybody else."""
 
 
 class Stream:
@@ -92,11 +94,12 @@ class Stream:
         """Whole frames as soon as there are any; None at the end. Loses nothing when cancelled."""
         while not self._closed:
             if self._replay is not None:
-                chunk = self._next_of_replay(self._replay)
+                async with self._replay.turn:
+                    await asyncio.sleep(0)
+                    # What waited may have been closed by now.
+                    chunk = self._next_of_replay(self._replay) if self._replay else b""
                 if chunk:
                     return chunk
-                # Others get their turn between two looks into a log that has little for us.
-                await asyncio.sleep(0)
             elif self._frames:
                 chunk = b"".join(self._frames)
                 self._frames = []
