@@ -71,8 +71,9 @@ class EventTtlError(InvalidError):
 
 def is_reserved(name: str) -> bool:
     """Whether a name (or every name with this prefix) belongs to the system."""
-    # The longest reserved prefix has 8 characters: no need to lower the whole name.
-    return name[:8].lower().startswith(RESERVED_PREFIXES)
+    # The longest reserved prefix has 8 characters: no need to lower the whole name, nor any of it
+    # where the first letter differs.
+    return name[:1] in "spSP" and name[:8].lower().startswith(RESERVED_PREFIXES)
 
 
 def is_acceptable_name(name: str) -> bool:

@@ -11,15 +11,20 @@ K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
 
 
+MAX_REMEMBERED_NAMES = 1024
+"""Names whose matches an index keeps; peers choose the names, so there is an end to it."""
+
+
 class PrefixIndex(Generic[K, V]):
     """Subscribers by prefix: each has a key within its prefix, so that it can be taken out."""
 
-    __slots__ = ("_by_prefix", "_lengths", "_prefixes_of_length")
+    __slots__ = ("_by_prefix", "_lengths", "_matches", "_prefixes_of_length")
 
     def __init__(self) -> None:
         self._by_prefix: dict[str, dict[K, V]] = {}
         self._prefixes_of_length: Counter[int] = Counter()
         self._lengths: tuple[int, ...] = ()
+        self._matches: dict[str, list[dict[K, V]]] = {}
 
     def __bool__(self) -> bool:
         return bool(self._by_prefix)
@@ -43,15 +48,22 @@ class PrefixIndex(Generic[K, V]):
 
     def match(self, name: str) -> list[dict[K, V]]:
         """The subscribers of every prefix that `name` starts with: case-sensitive, "" fits all."""
-        by_prefix = self._by_prefix
-        size = len(name)
-        return [
-            found
-            for length in self._lengths
-            if length <= size and (found := by_prefix.get(name[:length])) is not None
-        ]
+        found = self._matches.get(name)
+        if found is None:
+            by_prefix, size = self._by_prefix, len(name)
+            found = [
+                subscribers
+                for length in self._lengths
+                if length <= size and (subscribers := by_prefix.get(name[:length])) is not None
+            ]
+            # Devices say the same names again and again.
+            if len(self._matches) == MAX_REMEMBERED_NAMES:
+                self._matches.clear()
+            self._matches[name] = found
+        return found
 
     def _count(self, length: int, change: int) -> None:
+        self._matches.clear()
         self._prefixes_of_length[length] += change
         if self._prefixes_of_length[length] == 0:
             del self._prefixes_of_length[length]

@@ -6,7 +6,6 @@ import structlog
 
 from cyan.core.clock import Clock
 from cyan.core.errors import ConflictError
-from cyan.core.ids import DeviceId
 from cyan.events.cursors import Cursors
 from cyan.events.model import Event
 from cyan.events.prefixes import PrefixIndex
@@ -19,8 +18,6 @@ MAX_STREAMS_OF_AN_OWNER = 1000
 
 _log = structlog.get_logger(__name__)
 
-_Place = tuple[str, DeviceId | None]
-
 
 class TooManyStreamsError(ConflictError):
     """This account has 1000 event streams open; close some first."""
@@ -32,7 +29,7 @@ class Readers:
     def __init__(self, cursors: Cursors, clock: Clock) -> None:
         self._cursors = cursors
         self._clock = clock
-        self._by_place: dict[_Place, PrefixIndex[Stream, Stream]] = {}
+        self._by_owner: dict[str, dict[str | None, PrefixIndex[Stream, Stream]]] = {}
         self._of_token: dict[str, dict[Stream, asyncio.TimerHandle | None]] = {}
         self._counts: dict[str, int] = {}
 
@@ -51,10 +48,10 @@ class Readers:
             raise TooManyStreamsError
         stream = Stream(wanted, token_id, with_ids=with_ids, replay=replay, on_close=self._forget)
         self._counts[wanted.owner_id] = count + 1
-        place = (wanted.owner_id, wanted.device_id)
-        index = self._by_place.get(place)
+        of_owner = self._by_owner.setdefault(wanted.owner_id, {})
+        index = of_owner.get(wanted.device_id)
         if index is None:
-            index = self._by_place[place] = PrefixIndex()
+            index = of_owner[wanted.device_id] = PrefixIndex()
         index.add(wanted.prefix, stream, stream)
         expiry = None
         if expires_at_ms is not None:
@@ -80,12 +77,11 @@ class Readers:
 
     def push(self, position: int, event: Event, touched: set[Stream]) -> None:
         """Give the event to its live streams, and add these to `touched`."""
-        owner_id = event.owner_id
-        if owner_id is None or owner_id not in self._counts:
+        of_owner = self._by_owner.get(event.owner_id) if event.owner_id is not None else None
+        if of_owner is None:
             return
         plain = marked = None
-        for place in ((owner_id, None), (owner_id, DeviceId(event.origin))):
-            index = self._by_place.get(place)
+        for index in (of_owner.get(None), of_owner.get(event.origin)):
             if index is None:
                 continue
             for streams in index.match(event.name):
@@ -107,11 +103,13 @@ class Readers:
 
     def _forget(self, stream: Stream) -> None:
         wanted = stream.filter
-        place = (wanted.owner_id, wanted.device_id)
-        index = self._by_place[place]
+        of_owner = self._by_owner[wanted.owner_id]
+        index = of_owner[wanted.device_id]
         index.discard(wanted.prefix, stream)
         if not index:
-            del self._by_place[place]
+            del of_owner[wanted.device_id]
+        if not of_owner:
+            del self._by_owner[wanted.owner_id]
         self._counts[wanted.owner_id] -= 1
         if not self._counts[wanted.owner_id]:
             del self._counts[wanted.owner_id]
