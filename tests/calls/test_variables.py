@@ -147,3 +147,12 @@ async def test_only_the_owner_may_read(world: World, reference: str) -> None:
     )
     assert (answer.status_code, answer.json()) == (403, PERMISSION_DENIED)
     assert device.received == []
+
+
+async def test_a_device_that_was_never_online_times_out_whatever_it_is_asked(world: World) -> None:
+    """Section 21 row 15: nobody knows yet what it offers."""
+    world.register(1, world.cast.ada)
+    answer = await world.client.get(
+        f"/v1/devices/{device_id(1)}/anything", headers=world.cast.ada.headers
+    )
+    assert (answer.status_code, answer.json()) == (408, {"ok": False, "error": "timed out"})

@@ -97,11 +97,12 @@ async def test_a_device_is_held_online_as_long_as_its_holder_lives(world: World)
 
 
 async def test_what_a_failed_flush_did_not_write_is_written_later(world: World) -> None:
-    board = Board(world)
+    board = await Board(world).connect()
+    assert is_held(world.db, board.device_id, world.clock.now_ms()), "with its Hello, at once"
     with world.broken_table("devices_presence"):
-        await board.connect()
+        await board.say(lambda id_: encode_goodbye(id_, Goodbye(disconnect_reason=2)))
         await world.advance(3)
     await world.advance(3)
-    assert is_held(world.db, board.device_id, world.clock.now_ms())
+    assert not is_held(world.db, board.device_id, world.clock.now_ms())
     (row,) = world.sessions()
     assert row["device_message_id"] == board.next_id - 1

@@ -80,14 +80,21 @@ class Calls:
 
     async def _call_function(self, device: Device, name: str, argument: str) -> int:
         if name not in device.functions:
+            self._check_described(device)
             raise UnknownFunctionError(name)
         size, limit = len(argument.encode()), max_argument_bytes(device)
         if size > limit:
             raise ArgumentTooLongError(size, limit)
         return await self._link.call_function(device.id, name, argument)
 
+    def _check_described(self, device: Device) -> None:
+        """Nobody knows yet what a device offers that has never been online: it is offline."""
+        if device.first_online_at_ms is None and self._link.state(device.id) is None:
+            raise DeviceOfflineError
+
     async def _read_variable(self, device: Device, name: str) -> Value:
         if name not in device.variables:
+            self._check_described(device)
             raise UnknownVariableError(name)
         payload = await self._link.read_variable(device.id, name)
         try:

@@ -23,7 +23,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.sqlite import insert
 
-from cyan.core.db.engine import Database
+from cyan.core.db.engine import Database, Prepared
 from cyan.core.db.schema import metadata
 from cyan.core.ids import DeviceId
 
@@ -56,6 +56,8 @@ _put_presence = _put_presence.on_conflict_do_update(
     index_elements=["device_id"],
     set_={c.name: _put_presence.excluded[c.name] for c in presence_table.c if not c.primary_key},
 )
+_put_quickly = Prepared(_put_presence)
+"""For every Hello."""
 _put_lease = insert(lease_table)
 _put_lease = _put_lease.on_conflict_do_update(
     index_elements=["holder"], set_={"until_ms": _put_lease.excluded.until_ms}
@@ -155,9 +157,8 @@ class Presence:
 
 def store(connection: Connection, rows: Iterable[PresenceRow]) -> None:
     """Write presence rows: a session began or ended."""
-    values = [msgspec.structs.asdict(row) for row in rows]
-    if values:
-        connection.execute(_put_presence, values)
+    for row in rows:
+        _put_quickly.run(connection, msgspec.structs.asdict(row))
 
 
 def touch(connection: Connection, heard: list[tuple[DeviceId, int]]) -> None:

@@ -6,6 +6,7 @@ from typing import TypeAlias
 import msgspec
 from sqlalchemy import Connection
 
+from cyan.devices.presence import PresenceRow
 from cyan.events.model import Event
 from cyan.wire.messages import Hello, Subscribe
 
@@ -63,7 +64,9 @@ class Tell(msgspec.Struct, frozen=True):
 
 
 class Arrive(msgspec.Struct, frozen=True):
-    """The device is online from now on."""
+    """The device is online from now on, as `stored` says, which is committed already."""
+
+    stored: PresenceRow
 
 
 class Leave(msgspec.Struct, frozen=True):

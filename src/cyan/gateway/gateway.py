@@ -80,6 +80,7 @@ class Gateway:
         self._presence = devices
         self._bus = bus
         self._ownership = ownership
+        self._accept = events.accept
         self.owner_of = ownership.owner_of
         self.now_ms = clock.now_ms
         self.now_s = clock.monotonic
@@ -372,7 +373,7 @@ class Gateway:
     # -- what links ask ------------------------------------------------------------------------
 
     def log_event(self, link: Link, event: Event, message_id: int) -> None:
-        self._events.accept(event, partial(link.on_logged, message_id))
+        self._accept(event, partial(link.on_logged, message_id))
 
     def listen(self, link: Link, subscription: Subscribe) -> None:
         device_id = link.session.device_id
@@ -388,11 +389,25 @@ class Gateway:
     def emit(self, device_id: DeviceId, name: str, data: str, version: int) -> None:
         self._events.emit(name, data.encode(), device_id, self.owner_of(device_id), version=version)
 
-    def came_online(self, link: Link) -> None:
+    def presence_row(self, link: Link, device_id: DeviceId, *, online: bool) -> PresenceRow:
+        return PresenceRow(
+            device_id=device_id,
+            online=online,
+            holder=self._config.node,
+            adoption=link.adoption,
+            last_heard_ms=link.last_heard_ms,
+            last_handshake_ms=link.last_handshake_ms,
+            ip_address=link.ip_address,
+        )
+
+    def came_online(self, link: Link, stored: PresenceRow | None = None) -> None:
         device_id = link.session.device_id
         assert device_id is not None
         self._presence.came_online(device_id, link)
-        self._note_presence(link, device_id, online=True)
+        if stored is None:
+            self._note_presence(link, device_id, online=True)
+        else:
+            self._presence.remember(stored)
         self._schedule_silence(link)
         self._bus.publish(DeviceOnline(device_id))
         _log.info("device.online", device_id=device_id, address=link.ip_address)
@@ -409,15 +424,7 @@ class Gateway:
         _log.info("device.offline", device_id=device_id, reason=reason)
 
     def _note_presence(self, link: Link, device_id: DeviceId, *, online: bool) -> None:
-        row = PresenceRow(
-            device_id=device_id,
-            online=online,
-            holder=self._config.node,
-            adoption=link.adoption,
-            last_heard_ms=link.last_heard_ms,
-            last_handshake_ms=link.last_handshake_ms,
-            ip_address=link.ip_address,
-        )
+        row = self.presence_row(link, device_id, online=online)
         self._presence.remember(row)
         self._keeper.note_presence(row)
 

@@ -8,6 +8,7 @@ from typing import Final
 import structlog
 
 from cyan.core.ids import DeviceId
+from cyan.devices.presence import PresenceRow
 from cyan.events.model import MAX_DATA_BYTES, Event
 from cyan.gateway import effects as fx
 from cyan.gateway import metrics
@@ -298,7 +299,7 @@ class Link:
             self._tell(effect.name, effect.data)
         elif isinstance(effect, fx.Arrive):
             self._host.install(self)
-            self._arrive()
+            self._arrive(effect.stored)
         elif isinstance(effect, fx.Leave):
             self.leave(effect.reason)
 
@@ -323,8 +324,7 @@ class Link:
             device_id,
             effect.hello,
             was_online=was_online,
-            ip_address=self.ip_address,
-            at_ms=self._host.now_ms(),
+            row=self._host.presence_row(self, device_id, online=True),
         )
         self._perform(found, answer_to)
 
@@ -430,10 +430,10 @@ class Link:
             self.has_left = True
             self._host.went_offline(self, reason)
 
-    def _arrive(self) -> None:
+    def _arrive(self, stored: PresenceRow | None = None) -> None:
         self.has_left = False
         self.is_online = True
-        self._host.came_online(self)
+        self._host.came_online(self, stored)
 
     def _came_back(self) -> None:
         """A new message after the device counted as offline: its session goes on."""

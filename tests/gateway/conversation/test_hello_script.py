@@ -4,7 +4,8 @@ from functools import partial
 
 import msgspec
 
-from cyan.devices import description
+from cyan.devices import description, presence
+from cyan.devices.presence import PresenceRow
 from cyan.gateway import store
 from cyan.gateway.conversation.hello import on_admitted, on_hello
 from cyan.gateway.effects import Admit, Arrive, Effect, Emit, End, Save
@@ -41,20 +42,27 @@ def test_another_id_than_before_ends_the_session() -> None:
     assert isinstance(effect, End)
 
 
+ROW = PresenceRow(
+    device_id=LAMP,
+    online=True,
+    holder="main",
+    adoption=0,
+    last_heard_ms=5,
+    last_handshake_ms=5,
+    ip_address="192.0.2.7",
+)
+
+
 def admitted(was_online: bool) -> tuple[Effect, ...]:
-    return tuple(
-        on_admitted(
-            new_session(), LAMP, HELLO, was_online=was_online, ip_address="192.0.2.7", at_ms=5
-        )
-    )
+    return tuple(on_admitted(new_session(), LAMP, HELLO, was_online=was_online, row=ROW))
 
 
 def test_an_admitted_hello_is_kept_acknowledged_and_then_the_device_is_online() -> None:
     (save,) = admitted(was_online=False)
     assert isinstance(save, Save)
     assert save.reply == b""
-    assert save.after == (Arrive(), Emit("spark/status", "online"))
-    keep, newest = save.works
+    assert save.after == (Arrive(ROW), Emit("spark/status", "online"))
+    keep, newest, present = save.works
     assert same_work(
         keep,
         partial(
@@ -71,6 +79,7 @@ def test_an_admitted_hello_is_kept_acknowledged_and_then_the_device_is_online() 
     assert same_work(
         newest, partial(store.remove_others, device_id=LAMP, connection_id=b"session1")
     )
+    assert same_work(present, partial(presence.store, rows=(ROW,)))
 
 
 def test_a_device_whose_end_was_not_noticed_was_offline_just_before() -> None:
@@ -78,7 +87,7 @@ def test_a_device_whose_end_was_not_noticed_was_offline_just_before() -> None:
     assert isinstance(save, Save)
     assert save.after == (
         Emit("spark/status", "offline"),
-        Arrive(),
+        Arrive(ROW),
         Emit("spark/status", "online"),
     )
 
@@ -87,7 +96,7 @@ def test_hello_begins_describes_and_subscriptions_anew() -> None:
     session = open_session()
     session.has_system = session.has_application = True
     session.subscriptions = [Subscribe("fleet/")]
-    on_admitted(session, LAMP, HELLO, was_online=False, ip_address="192.0.2.7", at_ms=5)
+    on_admitted(session, LAMP, HELLO, was_online=False, row=ROW)
     assert (session.has_system, session.has_application) == (False, False)
     assert session.subscriptions == []
     assert (session.device_id, session.hello) == (LAMP, HELLO)

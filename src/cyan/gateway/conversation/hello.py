@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from functools import partial
 
 from cyan.core.ids import DeviceId
-from cyan.devices import description
+from cyan.devices import description, presence
+from cyan.devices.presence import PresenceRow
 from cyan.gateway import store
 from cyan.gateway.effects import Admit, Arrive, Effect, Emit, End, Save
 from cyan.gateway.session import Session
@@ -29,11 +30,13 @@ def on_admitted(
     hello: Hello,
     *,
     was_online: bool,
-    ip_address: str,
-    at_ms: int,
+    row: PresenceRow,
 ) -> Sequence[Effect]:
-    """Keep what Hello says, then acknowledge it. Describes and subscriptions begin anew: a device
-    sends Hello on a resumed session only when it has cleared what it believed of them (§4.2)."""
+    """Keep what Hello says, and that the device is here (`row`), then acknowledge it.
+
+    Describes and subscriptions begin anew: a device sends Hello on a resumed session only when it
+    has cleared what it believed of them (§4.2).
+    """
     session.device_id = device_id
     session.hello = hello
     session.has_system = session.has_application = False
@@ -45,11 +48,13 @@ def on_admitted(
         product_id=hello.product_id,
         product_version=hello.product_version,
         system_version=hello.system_version,
-        at_ms=at_ms,
-        ip_address=ip_address,
+        at_ms=row.last_handshake_ms,
+        ip_address=row.ip_address,
     )
     # A device that comes back without a noticed end: offline just before online
     # (platform-semantics.md §6.5).
     offline = (Emit(STATUS_EVENT, "offline"),) if was_online else ()
     newest = partial(store.remove_others, device_id=device_id, connection_id=session.connection_id)
-    return (Save((keep, newest), after=(*offline, Arrive(), Emit(STATUS_EVENT, "online"))),)
+    present = partial(presence.store, rows=(row,))
+    after = (*offline, Arrive(row), Emit(STATUS_EVENT, "online"))
+    return (Save((keep, newest, present), after=after),)
