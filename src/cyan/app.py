@@ -15,9 +15,11 @@ from starlette.responses import Response
 from starlette.types import ASGIApp
 
 from cyan.accounts import api as accounts_api
+from cyan.accounts.model import TokensRevoked
 from cyan.accounts.passwords import Passwords
 from cyan.accounts.people import People
 from cyan.accounts.tokens import Tokens
+from cyan.audit.watch import OperatorWatch, Reaction
 from cyan.calls import api as calls_api
 from cyan.calls.service import Calls
 from cyan.core import metrics
@@ -26,7 +28,7 @@ from cyan.core.clock import Clock, SystemClock
 from cyan.core.config import Config
 from cyan.core.db import migrate
 from cyan.core.db.engine import Database
-from cyan.core.ids import UserId
+from cyan.core.ids import DeviceId, UserId
 from cyan.core.secrets import open_vault
 from cyan.devices import api as devices_api
 from cyan.devices.access import DeviceAccess
@@ -39,7 +41,7 @@ from cyan.devices.resource import DeviceResource
 from cyan.events import api as events_api
 from cyan.events.cursors import Cursors
 from cyan.events.hub import Hub, follow
-from cyan.events.jobs import Retention, TokenWatch
+from cyan.events.jobs import Retention
 from cyan.events.log import EventLog
 from cyan.events.service import EventService
 from cyan.events.store import cursor_key
@@ -208,12 +210,24 @@ def _metrics(parts: Parts) -> Callable[[Call], Awaitable[Response]]:
     return exposition
 
 
+def _reactions(parts: Parts) -> dict[str, Reaction]:
+    """What the running server does when a command beside it has done something."""
+
+    def on_token_revoked(token_id: str) -> None:
+        parts.bus.publish(TokensRevoked((token_id,)))
+
+    def on_key_forgotten(device_id: str) -> None:
+        parts.gateway.disconnect(DeviceId(device_id), "its key was forgotten")
+
+    return {"token.revoked": on_token_revoked, "device.key_forgotten": on_key_forgotten}
+
+
 def _jobs(parts: Parts) -> list[Coroutine[None, None, None]]:
     """What runs for as long as the server does."""
     days, mib = parts.config.event_retention_days, parts.config.event_retention_mib
     return [
         Retention(parts.database, parts.clock, days=days, mib=mib).run(),
-        TokenWatch(parts.hub, parts.tokens.is_living).run(),
+        OperatorWatch(parts.database, _reactions(parts)).run(),
     ]
 
 

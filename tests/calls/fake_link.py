@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from cyan.core.clock import Clock
 from cyan.core.ids import DeviceId
 from cyan.core.ports import (
+    DeviceBusyError,
     DeviceOfflineError,
     DeviceRefusedError,
     DeviceTimeoutError,
@@ -27,6 +28,8 @@ class FakeDevice:
     """Variable name to the bytes of its value."""
     is_silent: bool = False
     """Takes requests and never answers."""
+    is_busy: bool = False
+    """As many calls wait for it as may."""
     signaling: bool = False
     received: list[tuple[str, str]] = field(default_factory=list)
     """What reached the device: kind and what was said."""
@@ -91,6 +94,8 @@ class FakeLink:
             raise DeviceOfflineError
         device.received.append((kind, said))
         await asyncio.sleep(0)
+        if device.is_busy:
+            raise DeviceBusyError
         if device.is_silent:
             raise DeviceTimeoutError
         return device

@@ -171,3 +171,11 @@ async def test_a_device_that_was_never_online_times_out_whatever_it_is_asked(wor
         f"/v1/devices/{device_id(1)}/anything", headers=world.cast.ada.headers
     )
     assert (answer.status_code, answer.json()) == (408, {"ok": False, "error": "timed out"})
+
+
+async def test_a_device_with_too_many_calls_waiting_says_to_try_again(world: World) -> None:
+    world.register(1, world.cast.ada)
+    world.connect(1, ("led",)).is_busy = True
+    answer = await world.client.post(PATH, headers=world.cast.ada.headers, json={"args": ""})
+    assert answer.status_code == 429
+    assert "Try again" in answer.json()["error"]

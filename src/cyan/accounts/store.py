@@ -75,7 +75,6 @@ _SET_PASSWORD = (
 )
 
 _LIVING = (tokens.c.expires_at_ms.is_(None)) | (tokens.c.expires_at_ms > bindparam("now_ms"))
-_IS_LIVING = select(tokens.c.id).where(tokens.c.id == bindparam("token_id"), _LIVING)
 _LIVING_OF_USER = (
     select(*_TOKEN_COLUMNS)
     .where(tokens.c.user_id == bindparam("user_id"), _LIVING)
@@ -179,10 +178,6 @@ def add_token(
 def list_living(db: Database, user_id: UserId, now_ms: int) -> list[Token]:
     """The tokens of a user that still work, oldest first."""
     return [_token(row) for row in db.rows(_LIVING_OF_USER, {"user_id": user_id, "now_ms": now_ms})]
-
-
-def is_living(db: Database, token_id: str, now_ms: int) -> bool:
-    return db.row(_IS_LIVING, {"token_id": token_id, "now_ms": now_ms}) is not None
 
 
 def count_living(connection: Connection, user_id: UserId, now_ms: int) -> int:

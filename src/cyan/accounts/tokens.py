@@ -95,10 +95,6 @@ class Tokens:
         self._bus.publish(TokensRevoked((renewed[1],)))
         return renewed[0]
 
-    def is_living(self, token_id: str) -> bool:
-        """Whether the token with this handle still works. Never waits."""
-        return store.is_living(self._db, token_id, self._clock.now_ms())
-
     def list_living(self, user_id: UserId) -> list[Token]:
         """The user's tokens that still work, oldest first."""
         return store.list_living(self._db, user_id, self._clock.now_ms())

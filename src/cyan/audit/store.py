@@ -14,6 +14,7 @@ from sqlalchemy import (
     Table,
     Text,
     bindparam,
+    func,
     insert,
     select,
 )
@@ -52,7 +53,18 @@ _BEFORE = (
 _BEFORE_BY_ACTOR = _BEFORE.where(audit_entry.c.actor == bindparam("actor"))
 _BEFORE_BY_SUBJECT = _BEFORE.where(audit_entry.c.subject == bindparam("subject"))
 
+_AFTER = (
+    select(audit_entry)
+    .where(audit_entry.c.actor == bindparam("actor"), audit_entry.c.id > bindparam("after_id"))
+    .order_by(audit_entry.c.id)
+    .limit(MAX_PAGE)
+)
+_NEWEST = select(func.max(audit_entry.c.id))
+
 _END = 2**63 - 1
+
+OPERATOR = "operator"
+"""The actor of what a command did."""
 
 
 class Entry(msgspec.Struct, frozen=True):
@@ -111,6 +123,18 @@ def list_entries(
     elif subject is not None:
         statement, parameters["subject"] = _BEFORE_BY_SUBJECT, subject
     return [_entry(row._mapping) for row in database.rows(statement, parameters)]
+
+
+def list_after(database: Database, actor: str, after_id: int) -> list[Entry]:
+    """The oldest entries of an actor after that id, at most MAX_PAGE."""
+    rows = database.rows(_AFTER, {"actor": actor, "after_id": after_id})
+    return [_entry(row._mapping) for row in rows]
+
+
+def newest_id(database: Database) -> int:
+    """The id of the newest entry, 0 when there is none."""
+    row = database.row(_NEWEST)
+    return 0 if row is None or row[0] is None else int(row[0])
 
 
 def _entry(row: RowMapping) -> Entry:

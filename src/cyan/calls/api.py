@@ -15,7 +15,12 @@ from cyan.calls.model import (
 from cyan.calls.service import Calls, Value
 from cyan.core.clock import iso_ms
 from cyan.core.errors import InvalidError
-from cyan.core.ports import DeviceOfflineError, DeviceRefusedError, DeviceTimeoutError
+from cyan.core.ports import (
+    DeviceBusyError,
+    DeviceOfflineError,
+    DeviceRefusedError,
+    DeviceTimeoutError,
+)
 from cyan.devices.access import DeviceAccess
 from cyan.devices.api import get_device
 from cyan.devices.model import Device
@@ -143,6 +148,8 @@ def _as_text(value: Value) -> str:
 
 
 def _unanswered(error: DeviceOfflineError | DeviceTimeoutError | DeviceRefusedError) -> ApiError:
+    if isinstance(error, DeviceBusyError):
+        return ok_false(429, error.message)
     if isinstance(error, DeviceRefusedError):
         return ok_false(502, error.message)
     return ok_false(408, TIMED_OUT)

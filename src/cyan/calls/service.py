@@ -15,6 +15,7 @@ from cyan.calls.model import (
 )
 from cyan.core.errors import CyanError
 from cyan.core.ports import (
+    DeviceBusyError,
     DeviceLink,
     DeviceOfflineError,
     DeviceRefusedError,
@@ -37,6 +38,7 @@ _OUTCOMES: Final = {
     DeviceOfflineError: "offline",
     DeviceTimeoutError: "timeout",
     DeviceRefusedError: "refused",
+    DeviceBusyError: "busy",
     UnreadableVariableError: "refused",
     UnknownFunctionError: "unknown",
     UnknownVariableError: "unknown",

@@ -21,6 +21,10 @@ class DeviceRefusedError(CyanError):
     """The device answered with an error."""
 
 
+class DeviceBusyError(DeviceRefusedError):
+    """Too many calls wait for this device already. Try again when they have ended."""
+
+
 class LinkState(msgspec.Struct, frozen=True):
     """What the holder of a live link knows of it now."""
 
@@ -33,7 +37,8 @@ class DeviceLink(Protocol):
     """The way to a connected device. Every call that waits ends within 30 s by answer or error.
 
     Raises DeviceOfflineError at once when the device is not connected, DeviceTimeoutError when it
-    does not answer, DeviceRefusedError when it answers with a CoAP error.
+    does not answer, DeviceRefusedError when it answers with a CoAP error, DeviceBusyError when too
+    many calls wait for it.
     """
 
     def state(self, device_id: DeviceId) -> LinkState | None:

@@ -1,7 +1,6 @@
 """Who gets which event: the streams of people and the subscriptions of connected devices."""
 
 import asyncio
-from collections.abc import Callable
 
 from cyan.accounts.model import TokensRevoked
 from cyan.core.bus import Bus
@@ -85,12 +84,6 @@ class Hub:
     def close_streams(self, token_id: str) -> None:
         """A token was revoked: the streams that it opened end."""
         self._readers.close_of_token(token_id)
-
-    def close_streams_of_ended_tokens(self, is_living: Callable[[str], bool]) -> None:
-        """A command beside the server revokes tokens without a word to it; so it looks."""
-        for token_id in self._readers.token_ids():
-            if not is_living(token_id):
-                self._readers.close_of_token(token_id)
 
     def close(self) -> None:
         """End every stream: the server stops."""

@@ -1,12 +1,9 @@
-"""What runs beside the log.
-
-Retention: the log is kept for so many days and so many bytes, whichever ends first.
+"""Retention: the log is kept for so many days and so many bytes, whichever ends first.
 
 It never passes the cursor of a reader: what an integration has not delivered stays.
 """
 
 import asyncio
-from collections.abc import Callable
 
 import structlog
 from sqlalchemy import Connection
@@ -14,16 +11,12 @@ from sqlalchemy import Connection
 from cyan.core.clock import Clock
 from cyan.core.db.engine import Database
 from cyan.events import store
-from cyan.events.hub import Hub
 
 CHUNK = 2000
 """Events of one delete: some milliseconds of the writer, so that publishers do not notice."""
 
 INTERVAL_S = 60.0
 """Time between two rounds; at 20,000 events/s the log overshoots by 0.2 GiB at most."""
-
-TOKEN_WATCH_INTERVAL_S = 5.0
-"""How long a stream may outlive a token that was revoked from the command line."""
 
 DAY_MS = 24 * 3600 * 1000
 MIB = 1024 * 1024
@@ -75,20 +68,3 @@ class Retention:
         if due:
             store.trim(connection, last)
         return due
-
-
-class TokenWatch:
-    """Ends the streams of tokens that were revoked by a command beside the running server."""
-
-    def __init__(self, hub: Hub, is_living: Callable[[str], bool]) -> None:
-        self._hub = hub
-        self._is_living = is_living
-
-    async def run(self) -> None:
-        """Run for as long as the server does."""
-        while True:
-            await asyncio.sleep(TOKEN_WATCH_INTERVAL_S)
-            try:
-                self._hub.close_streams_of_ended_tokens(self._is_living)
-            except Exception:
-                _log.exception("events.token_watch_failed")

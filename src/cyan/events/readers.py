@@ -68,10 +68,6 @@ class Readers:
         for token_id in list(self._of_token):
             self.close_of_token(token_id)
 
-    def token_ids(self) -> list[str]:
-        """The tokens with open streams."""
-        return list(self._of_token)
-
     def count(self) -> int:
         return sum(self._counts.values())
 

@@ -7,6 +7,7 @@ from typing import Protocol
 from cyan.core.clock import from_ms
 from cyan.core.ids import DeviceId
 from cyan.core.ports import (
+    DeviceBusyError,
     DeviceOfflineError,
     DeviceRefusedError,
     DeviceTimeoutError,
@@ -88,6 +89,8 @@ class DeviceLinks:
         link = self._links.online_link(device_id)
         if link is None:
             raise DeviceOfflineError
+        if link.exchange.is_full:
+            raise DeviceBusyError
         answer: asyncio.Future[tuple[int, bytes]] = asyncio.get_running_loop().create_future()
 
         def on_response(code: int, payload: bytes) -> None:

@@ -128,7 +128,8 @@ class Gateway:
         ):
             self._adopt(link)
         if rows:
-            _log.info("gateway.adopted", sessions=len(self._links), online=len(self._by_device))
+            online = self._presence.online_count()
+            _log.info("gateway.adopted", sessions=len(self._links), online=online)
         self._receiver.listen(socket)
         self._tick()
 

@@ -142,7 +142,8 @@ class Handshakes:
                 connection_id=connection_id,
             )
         except Refused as refusal:
-            _log.info("handshake.refused", reason=str(refusal))
+            metrics.handshakes_refused.inc()
+            _log.debug("handshake.refused", reason=str(refusal))
             self._send(refusal.alert, address)
             return
         progress = _Progress(handshake, hello.random, connection_id, address, now_s)
@@ -157,7 +158,9 @@ class Handshakes:
         if answer is not None:
             self._send(answer, progress.address)
         if handshake.failed is not None:
-            _log.info("handshake.failed", reason=handshake.failed)
+            # Anyone can fail one; a line for each would let strangers fill the log.
+            metrics.handshakes_failed.inc()
+            _log.debug("handshake.failed", reason=handshake.failed)
             self._forget(progress)
         elif handshake.established is not None and not was_established:
             self._on_established(

@@ -10,6 +10,12 @@ handshakes = Counter(
     ["kind"],
     registry=REGISTRY,
 )
+handshakes_ended = Counter(
+    "cyan_handshakes_ended",
+    "Handshakes that came to nothing: refused at the first message, or failed after it.",
+    ["how"],
+    registry=REGISTRY,
+)
 sessions_adopted = Counter(
     "cyan_sessions_adopted", "Stored sessions taken over at start.", registry=REGISTRY
 )
@@ -40,6 +46,8 @@ events_undelivered = Counter(
 
 # Children are looked up once: `labels` costs more than all else on the hot path.
 handshakes_full = handshakes.labels(kind="full")
+handshakes_refused = handshakes_ended.labels(how="refused")
+handshakes_failed = handshakes_ended.labels(how="failed")
 handshakes_resumed = handshakes.labels(kind="resumed")
 dropped_unknown_session = dropped.labels(reason="unknown_session")
 dropped_not_authentic = dropped.labels(reason="not_authentic")

@@ -14,6 +14,7 @@ import contextlib
 import queue
 import sqlite3
 import threading
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from pathlib import Path
@@ -31,6 +32,10 @@ Outcome = tuple[Done, Any, BaseException | None]
 
 MAX_GROUP = 512
 """Units in one commit at most, so that the first one does not wait for a crowd."""
+
+GROUP_INTERVAL_S = 0.004
+"""Least time from one commit's start to the next one's. A commit costs a few hundred microseconds
+and some switches of threads, however small it is; a lone write after a pause does not wait."""
 
 BUSY_TIMEOUT_S = 10.0
 """How long SQLite waits for another process's lock: `cyan user add` beside a running server."""
@@ -174,10 +179,14 @@ class Database:
         with self._write_engine.connect() as connection:
             driver = connection.connection.driver_connection
             assert isinstance(driver, sqlite3.Connection)
-            going = True
+            going, not_before = True, 0.0
             while going:
                 units: list[tuple[Work[Any], Done]] = []
                 first = self._queue.get()
+                wait_s = not_before - time.monotonic()
+                if wait_s > 0 and first is not None:
+                    time.sleep(wait_s)
+                not_before = time.monotonic() + GROUP_INTERVAL_S
                 while first is not None:
                     units.append(first)
                     if len(units) == MAX_GROUP or self._queue.empty():
