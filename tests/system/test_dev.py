@@ -16,7 +16,7 @@ import pytest
 from cyan.wire.server_key import decode_server_key
 from tests.system.dev import FREE_PORTS, STOPPED_WITHIN_S, Dev, developing
 from tests.system.people import log_in
-from tests.system.processes import CYAN, environment, wait_until
+from tests.system.processes import CYAN, environment, refused, wait_until
 
 ENDED_WITHIN_S: Final = 20.0
 """Less than the 30 s for which `cyan dev` waits for devices that do not come."""
@@ -167,6 +167,25 @@ def test_a_single_device_belongs_to_nobody(tmp_path: Path) -> None:
         (device,) = dev.ready["devices"]
         assert device["name"] is None
         assert httpx.get(f"{dev.api_url}/v1/devices", headers=dev.bearer).json() == []
+
+
+def test_a_start_that_fails_keeps_the_password_from_no_one(tmp_path: Path) -> None:
+    with socket.create_server((LOOPBACK, 0)) as taken:
+        port = str(taken.getsockname()[1])
+        settings = {**FREE_PORTS, "CYAN_HTTP_PORT": port, "CYAN_DATA": str(tmp_path / "data")}
+        refused("dev", "--json", settings=settings)
+    with developing(tmp_path / "data", settings={"CYAN_DEVICES": "0"}) as dev:
+        answer = httpx.post(
+            f"{dev.api_url}/oauth/token",
+            data={
+                "grant_type": "password",
+                "username": dev.ready["username"],
+                "password": dev.ready["password"],
+                "client_id": "particle-cli",
+                "client_secret": "particle-cli",
+            },
+        )
+        assert answer.status_code == 200
 
 
 def test_options_win_over_the_environment_and_ports_are_those_asked_for(tmp_path: Path) -> None:

@@ -31,6 +31,8 @@ from cyan.sim.statefolder import read_seed
 USERNAME: Final = "dev@cyan.local"
 CLIENT: Final = "particle-cli"
 KEY_FILE: Final = "server_udp_public.der"
+TOLD_FILE: Final = "password_told"
+"""Made once the password was printed; until then each start makes a new one and prints that."""
 SIM_FOLDER: Final = "sim"
 
 LOOPBACK: Final = "127.0.0.1"
@@ -66,21 +68,24 @@ def dev(as_json: bool, **options: Any) -> None:
         )
         db = Database(config.database_path)
         try:
-            account = _prepare_account(db)
+            account = _prepare_account(db, config.data / TOLD_FILE)
             names = _prepare_devices(db, account.user_id, identities)
         finally:
             db.close()
         run(lambda stop: _serve(config, account, identities, names, as_json, stop))
 
 
-def _prepare_account(db: Database) -> _Account:
+def _prepare_account(db: Database, told: Path) -> _Account:
+    """The account, and its password as long as no start has come so far as to tell it."""
     found = people.find_user(db, USERNAME)
-    password = None
+    password = None if found is not None and told.exists() else secrets.token_urlsafe(12)
     if found is None:
-        password = secrets.token_urlsafe(12)
+        assert password is not None
         user_id = people.create_user(db, USERNAME, password, actor="server")
     else:
         user_id = found.id
+        if password is not None:
+            people.set_password(db, USERNAME, password, actor="server")
     token = issue_token(db, user_id, CLIENT)
     return _Account(user_id, password, token.access_token)
 
@@ -148,6 +153,7 @@ async def _serve(
             await simulator.wait_until_online(serving)
         if not serving.done():
             _tell(config, server, host, account, key_file, identities, names, as_json)
+            (config.data / TOLD_FILE).touch(mode=0o600)
         await serving
     finally:
         if simulator is not None:
