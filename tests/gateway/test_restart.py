@@ -245,6 +245,28 @@ async def test_a_device_silent_since_before_the_restart_goes_offline_in_time(wor
     assert world.statuses() == ["online", "offline"]
 
 
+async def test_after_an_outage_longer_than_its_silence_limit_a_device_has_time_to_come_back(
+    world: World,
+) -> None:
+    board = await Board(world).connect()
+    await world.restart(outage_s=80)
+    await world.advance(26)
+    assert world.presence.is_online(board.device_id)
+    assert await board.ping() is not None
+    await world.advance(70)
+    assert world.statuses() == ["online"], "nobody saw it go and come"
+
+
+async def test_a_device_that_does_not_come_back_after_a_long_outage_goes_offline(
+    world: World,
+) -> None:
+    board = await Board(world).connect()
+    await world.restart(outage_s=80)
+    await world.advance(31)
+    assert not world.presence.is_online(board.device_id)
+    assert world.statuses() == ["online", "offline"]
+
+
 async def test_an_offline_device_stays_offline_over_a_restart_until_heard(world: World) -> None:
     board = await Board(world).connect()
     await world.advance(80)

@@ -48,6 +48,10 @@ MAX_UNFINISHED: Final = 4096
 """Sessions that have not said Hello. Anyone with a key of their own can begin one; a device says
 Hello at once, so the oldest gives way."""
 
+COME_BACK_S: Final = 30.0
+"""Time for a device to be heard after the server was away. Its pings and what it repeats come 25 s
+apart at most (session-behaviour.md); the silence of the outage was not the device's."""
+
 FORGET_ENDED_S: Final = 120.0
 """How long an ended session still answers with close_notify, which may have been lost."""
 
@@ -328,7 +332,7 @@ class Gateway:
         if self._presence.was_online(device_id):
             link.is_online = True
             self._presence.came_online(device_id, link)
-            self._schedule_silence(link)
+            self._schedule_silence(link, not_before_s=self.now_s() + COME_BACK_S)
         else:
             link.has_left = True
 
@@ -439,8 +443,8 @@ class Gateway:
             return self._config.offline_after_cellular_s
         return self._config.offline_after_wifi_s
 
-    def _schedule_silence(self, link: Link) -> None:
-        link.silence_due_s = link.heard_s + self.silence_limit_s(link)
+    def _schedule_silence(self, link: Link, not_before_s: float = 0.0) -> None:
+        link.silence_due_s = max(link.heard_s + self.silence_limit_s(link), not_before_s)
         self.at(link.silence_due_s, partial(self._on_silence, link))
 
     def _on_silence(self, link: Link, now_s: float) -> None:
