@@ -60,7 +60,7 @@ class Simulator:
             click.echo("Not all simulated devices are online yet.", err=True)
 
     async def end(self) -> None:
-        """Its devices say goodbye, and it is gone."""
+        """Its devices end as in a power cut, to resume their sessions at the next start."""
         assert self._process.stdin is not None
         self._process.stdin.close()
         await self._process.wait()

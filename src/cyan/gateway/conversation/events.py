@@ -38,50 +38,31 @@ def on_publish(
     if not name.isprintable():
         # It would break the lines of a stream; the device reports the refusal to its program.
         return (Reply(coap.encode_ack(message_id, coap.BAD_REQUEST)),)
-    if is_reserved(name):
-        return _on_system_event(session, device_id, message_id, publish, owner_id, at_ms)
-    return (LogEvent(_event(session, device_id, message_id, publish, owner_id, at_ms)),)
-
-
-def _event(
-    session: Session,
-    device_id: DeviceId,
-    message_id: int,
-    publish: Publish,
-    owner_id: UserId | None,
-    at_ms: int,
-) -> Event:
-    hello = session.hello
-    version = hello.product_version if hello is not None else 0xFFFF
-    return Event(
-        publish.name,
-        publish.data,
-        at_ms,
-        device_id,
-        owner_id,
-        publish.content_format,
-        publish.max_age,
-        None,
-        0 if version == 0xFFFF else version,
-        session.connection_id,
-        message_id,
+    log = LogEvent(
+        Event(
+            name,
+            publish.data,
+            at_ms,
+            device_id,
+            owner_id,
+            publish.content_format,
+            publish.max_age,
+            None,
+            session.product_version,
+            session.connection_id,
+            message_id,
+        )
     )
+    return _on_system_event(device_id, publish, log) if is_reserved(name) else (log,)
 
 
-def _on_system_event(
-    session: Session,
-    device_id: DeviceId,
-    message_id: int,
-    publish: Publish,
-    owner_id: UserId | None,
-    at_ms: int,
-) -> Sequence[Effect]:
+def _on_system_event(device_id: DeviceId, publish: Publish, log: LogEvent) -> Sequence[Effect]:
+    """What the cloud does with a reserved name; `log` puts the event into the log."""
     name, data = publish.name, publish.data or b""
     if name == SESSION_END:
         return (Reply(), End("asked for by the device"))
     if name not in _TO_STREAMS:
         return (Reply(),)
-    log = LogEvent(_event(session, device_id, message_id, publish, owner_id, at_ms))
     if name == UPDATES_ENABLED:
         return (Save((_updates(device_id, enabled=_is_true(data)),), None, (log,)),)
     if name == UPDATES_FORCED:
