@@ -65,6 +65,11 @@ class DeviceLink(Protocol):
         """Send a cloud event to this one device, without waiting; False if not connected."""
         ...
 
+    def request_vitals(self, device_id: DeviceId) -> None:
+        """Ask for vitals, without waiting: the answer goes the way of those that a device sends by
+        itself. Raises DeviceRefusedError also for firmware that has none."""
+        ...
+
 
 class DescribedDevice(msgspec.Struct, frozen=True):
     """What a device said of itself in its describes: names and types."""

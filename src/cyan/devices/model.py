@@ -53,6 +53,12 @@ class Device(msgspec.Struct, frozen=True):
     modem_firmware: str | None = None
     updates_enabled: bool | None = None
     updates_forced: bool | None = None
+    application_hash: str | None = None
+    """SHA-256 of the application that the device described last, in hex."""
+    max_message_bytes: int | None = None
+    max_binary_bytes: int | None = None
+    ota_chunk_bytes: int | None = None
+    cc3000_patch_version: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

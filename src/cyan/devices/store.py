@@ -1,4 +1,7 @@
-"""The table of devices and the statements on it. Statements are compiled once by SQLAlchemy."""
+"""The tables of devices, of claim codes and of refused devices, and the statements on them.
+
+Statements are compiled once by SQLAlchemy.
+"""
 
 from typing import Any, Final
 
@@ -15,11 +18,14 @@ from sqlalchemy import (
     Table,
     Text,
     bindparam,
+    delete,
     func,
     insert,
     select,
+    tuple_,
     update,
 )
+from sqlalchemy.dialects.sqlite import insert as upsert
 
 from cyan.core.db.engine import Prepared
 from cyan.core.db.schema import metadata
@@ -27,7 +33,9 @@ from cyan.devices.model import Device
 
 MAX_SIM_CHARACTERS: Final = 32
 MAX_MODEM_FIRMWARE_CHARACTERS: Final = 64
-"""Room for IMEI (15), ICCID (19 to 21) and a modem's version text; a device may say anything."""
+MAX_PATCH_VERSION_CHARACTERS: Final = 32
+"""Room for IMEI (15), ICCID (19 to 21) and the version texts of a modem and of a Wi-Fi chip; a
+device may say anything."""
 
 devices_device = Table(
     "devices_device",
@@ -58,8 +66,42 @@ devices_device = Table(
     Column("modem_firmware", String(MAX_MODEM_FIRMWARE_CHARACTERS)),
     Column("updates_enabled", Boolean),
     Column("updates_forced", Boolean),
+    # SHA-256 of the application in its last system describe, in hex.
+    Column("application_hash", String(64)),
+    Column("max_message_bytes", Integer),
+    Column("max_binary_bytes", BigInteger),
+    Column("ota_chunk_bytes", Integer),
+    Column("cc3000_patch_version", String(MAX_PATCH_VERSION_CHARACTERS)),
     # A name is unique within an account; rows without owner or name do not collide.
     Index("uq_devices_device_owner_id_name", "owner_id", "name", unique=True),
+)
+
+devices_claim_code = Table(
+    "devices_claim_code",
+    metadata,
+    # SHA-256 of the code in hex: who reads the database can claim nothing with it.
+    Column("code_hash", String(64), primary_key=True),
+    Column("owner_id", String(24), nullable=False),
+    Column("created_at_ms", BigInteger, nullable=False),
+    Column("used_at_ms", BigInteger),
+    Column("device_id", String(24)),
+    Index(None, "created_at_ms"),
+    Index(None, "owner_id"),
+)
+
+devices_refusal = Table(
+    "devices_refusal",
+    metadata,
+    # As claimed: nothing proves that it was this device.
+    Column("device_id", String(24), primary_key=True),
+    Column("reason", String(32), primary_key=True),
+    Column("fingerprint", String(64)),
+    Column("transport", String(8), nullable=False),
+    Column("address", String(45), nullable=False),
+    Column("first_at_ms", BigInteger, nullable=False),
+    Column("last_at_ms", BigInteger, nullable=False),
+    Column("count", Integer, nullable=False),
+    Index(None, "last_at_ms"),
 )
 
 _c = devices_device.c
@@ -146,6 +188,17 @@ RELEASE: Final = (
         updated_at_ms=bindparam("at_ms"),
     )
 )
+TAKE_OVER: Final = (
+    update(devices_device)
+    .where(_c.id == bindparam("device_id"), _c.owner_id == bindparam("for_owner_id"))
+    .values(
+        owner_id=bindparam("new_owner_id"),
+        name=bindparam("name"),
+        notes=None,
+        claimed_at_ms=bindparam("at_ms"),
+        updated_at_ms=bindparam("at_ms"),
+    )
+)
 RENAME: Final = (
     update(devices_device)
     .where(_c.id == bindparam("device_id"), _c.owner_id == bindparam("for_owner_id"))
@@ -193,6 +246,61 @@ UPDATES: Final = (
         updates_enabled=func.coalesce(bindparam("enabled", type_=Boolean), _c.updates_enabled),
         updates_forced=func.coalesce(bindparam("forced", type_=Boolean), _c.updates_forced),
     )
+)
+
+_code = devices_claim_code.c
+ADD_CLAIM_CODE: Final = insert(devices_claim_code).values(
+    code_hash=bindparam("code_hash"),
+    owner_id=bindparam("owner_id"),
+    created_at_ms=bindparam("created_at_ms"),
+)
+CLAIM_CODE: Final = select(devices_claim_code).where(_code.code_hash == bindparam("code_hash"))
+USE_CLAIM_CODE: Final = (
+    update(devices_claim_code)
+    .where(_code.code_hash == bindparam("of_code_hash"), _code.used_at_ms.is_(None))
+    .values(used_at_ms=bindparam("at_ms"), device_id=bindparam("by_device_id"))
+)
+COUNT_OF_CLAIM_CODES: Final = (
+    select(func.count())
+    .select_from(devices_claim_code)
+    .where(
+        _code.owner_id == bindparam("owner_id"),
+        _code.created_at_ms > bindparam("after_ms"),
+        _code.used_at_ms.is_(None),
+    )
+)
+FORGET_CLAIM_CODES: Final = delete(devices_claim_code).where(
+    _code.created_at_ms < bindparam("before_ms")
+)
+
+_refusal = devices_refusal.c
+_note_refusal = upsert(devices_refusal).values(
+    {
+        name: bindparam(name)
+        for name in ("device_id", "reason", "fingerprint", "transport", "address")
+    }
+    | {"first_at_ms": bindparam("at_ms"), "last_at_ms": bindparam("at_ms"), "count": 1}
+)
+NOTE_REFUSAL: Final = _note_refusal.on_conflict_do_update(
+    index_elements=["device_id", "reason"],
+    set_={
+        "fingerprint": _note_refusal.excluded.fingerprint,
+        "transport": _note_refusal.excluded.transport,
+        "address": _note_refusal.excluded.address,
+        "last_at_ms": _note_refusal.excluded.last_at_ms,
+        "count": _refusal["count"] + 1,
+    },
+    where=_refusal.last_at_ms <= bindparam("quiet_since_ms"),
+)
+TRIM_REFUSALS: Final = delete(devices_refusal).where(
+    tuple_(_refusal.device_id, _refusal.reason).in_(
+        select(_refusal.device_id, _refusal.reason)
+        .order_by(_refusal.last_at_ms.desc())
+        .offset(bindparam("kept"))
+    )
+)
+REFUSALS: Final = (
+    select(devices_refusal).order_by(_refusal.last_at_ms.desc()).limit(bindparam("page"))
 )
 
 _functions_decoder = msgspec.json.Decoder(tuple[str, ...])

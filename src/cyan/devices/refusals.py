@@ -1,0 +1,81 @@
+"""Devices that were refused, for the operator who wonders why a board does not come online.
+
+Whoever knows the port can make up ids, so the list is bounded, and so is how often it is written.
+"""
+
+from typing import Final
+
+import msgspec
+from sqlalchemy import Connection
+
+from cyan.core.db.engine import Database
+from cyan.devices import store
+
+MAX_REFUSALS: Final = 1000
+"""Of device and reason; the one that was seen last the longest ago gives way."""
+
+QUIET_MS: Final = 10_000
+"""A device that is refused tries again within seconds, for days: what comes sooner than this after
+the last note of the same device and reason is not written, and not counted."""
+
+MAX_REASON_CHARACTERS: Final = 32
+MAX_ADDRESS_CHARACTERS: Final = 45
+"""An IPv6 address with an IPv4 one in it."""
+
+UDP: Final = "udp"
+TCP: Final = "tcp"
+
+
+class Refusal(msgspec.Struct, frozen=True):
+    """Somebody said to be this device and was not let in. Stamps are milliseconds since 1970."""
+
+    device_id: str
+    """As claimed; nothing proves it."""
+    reason: str
+    fingerprint: str | None
+    """Of the key that was used last; None when the peer got no further than to name itself."""
+    transport: str
+    address: str
+    first_at_ms: int
+    last_at_ms: int
+    count: int
+    """How often, the times within QUIET_MS of one another left out."""
+
+
+def note(
+    connection: Connection,
+    claimed_id: str,
+    reason: str,
+    *,
+    fingerprint: str | None,
+    transport: str,
+    address: str,
+    at_ms: int,
+) -> bool:
+    """Remember a refusal (a unit of work for the writer); False when it was noted just before.
+
+    `claimed_id` is 24 hex digits, `reason` one of the words of `devices.keys` or a transport's own,
+    `transport` UDP or TCP, `address` the peer's IP address without its port.
+    """
+    done = connection.execute(
+        store.NOTE_REFUSAL,
+        {
+            "device_id": claimed_id[:24],
+            "reason": reason[:MAX_REASON_CHARACTERS],
+            "fingerprint": fingerprint,
+            "transport": transport,
+            "address": address[:MAX_ADDRESS_CHARACTERS],
+            "at_ms": at_ms,
+            "quiet_since_ms": at_ms - QUIET_MS,
+        },
+    )
+    if done.rowcount != 1:
+        return False
+    connection.execute(store.TRIM_REFUSALS, {"kept": MAX_REFUSALS})
+    return True
+
+
+def list_recent(db: Database, limit: int = 100) -> list[Refusal]:
+    """The refusals of all devices, the latest first, at most MAX_REFUSALS."""
+    rows = db.rows(store.REFUSALS, {"page": max(1, min(limit, MAX_REFUSALS))})
+    return [Refusal(**row._mapping) for row in rows]

@@ -1,0 +1,1 @@
+"""Health: the vital signs that devices send of themselves."""

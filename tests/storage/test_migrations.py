@@ -1,0 +1,65 @@
+"""Each migration over the data of the version before it, there and back."""
+
+import sqlite3
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from alembic import command
+
+from cyan.core.db import migrate
+
+LAMP = "e00fce680000000000000001"
+
+
+def run(path: Path, statement: str, values: Sequence[object] = ()) -> list[tuple[Any, ...]]:
+    connection = sqlite3.connect(path)
+    try:
+        return connection.execute(statement, values).fetchall()
+    finally:
+        connection.commit()
+        connection.close()
+
+
+def at_revision(path: Path, revision: str) -> None:
+    """A database of an earlier version of the server."""
+    config = migrate._alembic(path)
+    command.upgrade(config, revision)
+    config.attributes["engine"].dispose()
+
+
+def tables(path: Path) -> set[str]:
+    return {row[0] for row in run(path, "SELECT name FROM sqlite_master WHERE type = 'table'")}
+
+
+def test_0002_keeps_the_devices_of_0001_and_knows_nothing_of_their_firmware(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "server.db"
+    at_revision(path, "0001")
+    run(
+        path,
+        "INSERT INTO devices_device (id, name, owner_id, registered_at_ms, key_fingerprint)"
+        " VALUES (?, 'lamp', 'aa', 1, 'ff')",
+        (LAMP,),
+    )
+    assert migrate.upgrade(path) == "0001"
+    assert run(
+        path,
+        "SELECT name, owner_id, key_fingerprint, application_hash, max_message_bytes,"
+        " max_binary_bytes, ota_chunk_bytes, cc3000_patch_version FROM devices_device",
+    ) == [("lamp", "aa", "ff", None, None, None, None, None)]
+    assert {"devices_claim_code", "devices_refusal", "health_vitals"} <= tables(path)
+
+
+def test_0002_can_be_taken_back(tmp_path: Path) -> None:
+    path = tmp_path / "server.db"
+    at_revision(path, "0001")
+    before = tables(path)
+    run(path, "INSERT INTO devices_device (id, registered_at_ms) VALUES (?, 1)", (LAMP,))
+    migrate.upgrade(path)
+    config = migrate._alembic(path)
+    command.downgrade(config, "0001")
+    config.attributes["engine"].dispose()
+    assert tables(path) == before
+    assert run(path, "SELECT id FROM devices_device") == [(LAMP,)]
