@@ -26,6 +26,14 @@ def build(message_id: int, token: bytes) -> bytes:
     return message_id.to_bytes(2, "big") + token
 
 
+def _ack(message_id: int, code: int, payload: bytes) -> coap.Message:
+    return coap.Message(coap.ACK, code, message_id, payload=payload)
+
+
+def _response(token: bytes, code: int, payload: bytes) -> coap.Message:
+    return coap.Message(coap.CON, code, 0, token, payload=payload)
+
+
 def test_a_message_is_new_once() -> None:
     exchange = make()
     assert exchange.is_new(1, 10.0)
@@ -94,20 +102,20 @@ def test_message_ids_and_tokens_go_round() -> None:
 def test_tokens_that_still_wait_are_left_out() -> None:
     exchange = make(first_token=7)
     responses: Responses = []
-    waiting = exchange.send(build, 0.0, 0.0, None, lambda c, p: responses.append((c, p)))
+    waiting = exchange.send(build, 0.0, 0.0, None, lambda m: responses.append((m.code, m.payload)))
     for _ in range(255):
         other = exchange.send(build, 0.0, 0.0)
-        exchange.on_ack(other.message_id, coap.EMPTY, b"")
+        exchange.on_ack(_ack(other.message_id, coap.EMPTY, b""))
     assert exchange.send(build, 0.0, 0.0).token != waiting.token
 
 
 def test_an_acknowledgement_ends_what_waits_for_no_more() -> None:
     exchange, ends = make(), list[str]()
     request = exchange.send(build, 0.0, 0.0, ends.append)
-    exchange.on_ack(request.message_id + 1, coap.EMPTY, b"")
+    exchange.on_ack(_ack(request.message_id + 1, coap.EMPTY, b""))
     assert ends == []
-    exchange.on_ack(request.message_id, coap.EMPTY, b"")
-    exchange.on_ack(request.message_id, coap.EMPTY, b"")
+    exchange.on_ack(_ack(request.message_id, coap.EMPTY, b""))
+    exchange.on_ack(_ack(request.message_id, coap.EMPTY, b""))
     assert ends == ["acknowledged"]
     assert exchange.next_due_s() is None
 
@@ -115,42 +123,48 @@ def test_an_acknowledgement_ends_what_waits_for_no_more() -> None:
 def test_a_response_inside_the_acknowledgement_answers() -> None:
     exchange, ends = make(), list[str]()
     responses: Responses = []
-    request = exchange.send(build, 0.0, 0.0, ends.append, lambda c, p: responses.append((c, p)))
-    exchange.on_ack(request.message_id, coap.CHANGED, b"1")
-    exchange.on_response(bytes((request.token,)), coap.CHANGED, b"2")
+    request = exchange.send(
+        build, 0.0, 0.0, ends.append, lambda m: responses.append((m.code, m.payload))
+    )
+    exchange.on_ack(_ack(request.message_id, coap.CHANGED, b"1"))
+    exchange.on_response(_response(bytes((request.token,)), coap.CHANGED, b"2"))
     assert (responses, ends) == ([(coap.CHANGED, b"1")], ["answered"])
 
 
 def test_a_response_of_its_own_answers_and_stops_the_sending() -> None:
     exchange, ends = make(), list[str]()
     responses: Responses = []
-    request = exchange.send(build, 0.0, 0.0, ends.append, lambda c, p: responses.append((c, p)))
-    exchange.on_ack(request.message_id, coap.EMPTY, b"")
+    request = exchange.send(
+        build, 0.0, 0.0, ends.append, lambda m: responses.append((m.code, m.payload))
+    )
+    exchange.on_ack(_ack(request.message_id, coap.EMPTY, b""))
     assert (list(exchange.due(1000.0, 0.0)), ends) == ([], [])
-    exchange.on_response(b"", coap.CONTENT, b"x")
-    exchange.on_response(b"\7\7", coap.CONTENT, b"x")
-    exchange.on_response(b"\x99", coap.CONTENT, b"x")
+    exchange.on_response(_response(b"", coap.CONTENT, b"x"))
+    exchange.on_response(_response(b"\7\7", coap.CONTENT, b"x"))
+    exchange.on_response(_response(b"\x99", coap.CONTENT, b"x"))
     assert responses == []
-    exchange.on_response(bytes((request.token,)), coap.CONTENT, b"42")
+    exchange.on_response(_response(bytes((request.token,)), coap.CONTENT, b"42"))
     assert (responses, ends) == ([(coap.CONTENT, b"42")], ["answered"])
 
 
 def test_a_response_that_overtakes_its_acknowledgement_answers() -> None:
     exchange, ends = make(), list[str]()
     responses: Responses = []
-    request = exchange.send(build, 0.0, 0.0, ends.append, lambda c, p: responses.append((c, p)))
-    exchange.on_response(bytes((request.token,)), coap.CONTENT, b"42")
-    exchange.on_ack(request.message_id, coap.EMPTY, b"")
+    request = exchange.send(
+        build, 0.0, 0.0, ends.append, lambda m: responses.append((m.code, m.payload))
+    )
+    exchange.on_response(_response(bytes((request.token,)), coap.CONTENT, b"42"))
+    exchange.on_ack(_ack(request.message_id, coap.EMPTY, b""))
     assert (responses, ends) == ([(coap.CONTENT, b"42")], ["answered"])
     assert exchange.next_due_s() is None
 
 
 def test_a_reset_ends_the_request() -> None:
     exchange, ends = make(), list[str]()
-    request = exchange.send(build, 0.0, 0.0, ends.append, lambda c, p: None)
+    request = exchange.send(build, 0.0, 0.0, ends.append, lambda m: None)
     exchange.on_reset(request.message_id + 1)
     exchange.on_reset(request.message_id)
-    exchange.on_response(bytes((request.token,)), coap.CONTENT, b"late")
+    exchange.on_response(_response(bytes((request.token,)), coap.CONTENT, b"late"))
     assert ends == ["reset"]
 
 
@@ -182,18 +196,18 @@ def test_nothing_is_sent_again_before_its_time() -> None:
 
 def test_a_request_that_nobody_waits_for_is_neither_sent_nor_reported() -> None:
     exchange, ends = make(), list[str]()
-    request = exchange.send(build, 0.0, 0.0, ends.append, lambda c, p: ends.append("response"))
+    request = exchange.send(build, 0.0, 0.0, ends.append, lambda m: ends.append("response"))
     exchange.cancel(request)
-    exchange.on_response(bytes((request.token,)), coap.CONTENT, b"")
-    exchange.on_ack(request.message_id, coap.CONTENT, b"")
+    exchange.on_response(_response(bytes((request.token,)), coap.CONTENT, b""))
+    exchange.on_ack(_ack(request.message_id, coap.CONTENT, b""))
     assert (list(exchange.due(100.0, 0.0)), ends) == ([], [])
 
 
 def test_the_end_of_the_session_ends_everything_once() -> None:
     exchange, ends = make(), list[str]()
     exchange.send(build, 0.0, 0.0, ends.append)
-    call = exchange.send(build, 0.0, 0.0, ends.append, lambda c, p: None)
-    exchange.on_ack(call.message_id, coap.EMPTY, b"")
+    call = exchange.send(build, 0.0, 0.0, ends.append, lambda m: None)
+    exchange.on_ack(_ack(call.message_id, coap.EMPTY, b""))
     exchange.cancel_all("ended")
     exchange.cancel_all("ended")
     assert ends == ["ended", "ended"]
@@ -204,7 +218,7 @@ def test_so_many_may_wait_and_no_more() -> None:
     requests = [exchange.send(build, 0.0, 0.0) for _ in range(MAX_OUTSTANDING)]
     with pytest.raises(MisuseError, match="too many"):
         exchange.send(build, 0.0, 0.0)
-    exchange.on_ack(requests[0].message_id, coap.EMPTY, b"")
+    exchange.on_ack(_ack(requests[0].message_id, coap.EMPTY, b""))
     exchange.send(build, 0.0, 0.0)
 
 
@@ -217,3 +231,16 @@ def test_a_message_that_cannot_be_built_leaves_nothing_behind() -> None:
     with pytest.raises(MisuseError, match="too large"):
         exchange.send(fail, 0.0, 0.0)
     assert exchange.next_due_s() is None
+
+
+def test_an_acknowledgement_whose_id_says_nothing_ends_the_oldest_that_awaits_no_more() -> None:
+    exchange = make()
+    ends: Ends = []
+    exchange.send(build, 0.0, 0.0, lambda how: ends.append(f"call {how}"), lambda m: None)
+    exchange.send(build, 0.0, 0.0, lambda how: ends.append(f"first {how}"))
+    exchange.send(build, 0.0, 0.0, lambda how: ends.append(f"second {how}"))
+    exchange.on_pong()
+    assert ends == ["first acknowledged"]
+    exchange.on_pong()
+    exchange.on_pong()
+    assert ends == ["first acknowledged", "second acknowledged"]

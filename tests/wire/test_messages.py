@@ -174,6 +174,16 @@ FROM_SERVER: dict[str, tuple[str, m.ServerRequest, Callable[[], bytes]]] = {
             0x1236, "a", b"\xa0", confirmable=False, content_format=coap.CBOR, max_age=61
         ),
     ),
+    "Hello (section 3.2)": (
+        "50 02 00 09 b1 68",
+        m.CloudHello(),
+        lambda: m.encode_cloud_hello(9),
+    ),
+    "confirmable Hello (section 3.2)": (
+        "40 02 00 09 b1 68",
+        m.CloudHello(),
+        lambda: m.encode_cloud_hello(9, confirmable=True),
+    ),
     "ping": ("40 00 00 07", m.Ping(), lambda: coap.encode_ping(7)),
 }
 

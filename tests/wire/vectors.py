@@ -26,6 +26,8 @@ WITH_DATAGRAMS = (
     "udp-idle-keepalive.log",
 )
 UDP_LOGS = (*WITH_DATAGRAMS, "udp-claim-code.log", "udp-safe-mode.log", "udp-ota3-lossy.log")
+TCP_LOGS = ("tcp-full-session.log", "tcp-idle-keepalive.log", "tcp-ota1.log")
+LOGS = (*UDP_LOGS, *TCP_LOGS)
 
 _TYPES = {"CON": 0, "NON": 1, "ACK": 2, "RST": 3}
 _OPTION_NUMBERS = {"Uri-Path": 11, "Content-Format": 12, "Uri-Query": 15}
@@ -35,6 +37,7 @@ _COAP_LINE = re.compile(
     r"tok=(?P<token>[0-9a-f]*) \[(?P<options>.*)\] "
     r"payload\((?P<length>\d+)\)=(?P<payload>[0-9a-f]*) b['\"]"
 )
+_HANDSHAKE_LINE = re.compile(r"nonce_ok=True id=([0-9a-f]{24}) key\(162\)=([0-9a-f]{324})$")
 _OPTION = re.compile(r"""([\w-]+)=('(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")(?: |$)""")
 
 
@@ -71,9 +74,15 @@ class Datagram:
 
 
 def load(name: str) -> list[Record]:
-    """Every line of the log `name` (for instance `udp-full-session.log`), in order."""
+    """Every line of the log `name` (for instance `udp-full-session.log`), in order.
+
+    In a TCP log a record of kind `===` begins each connection, whose seconds count anew.
+    """
     records = []
     for line in (FOLDER / name).read_text(encoding="utf-8").splitlines():
+        if line.startswith("==="):
+            records.append(Record(0.0, *line.split(" ", 1)))
+            continue
         seconds, kind, *rest = line.strip().split(" ", 2)
         records.append(Record(float(seconds), kind, rest[0] if rest else ""))
     return records
@@ -121,6 +130,31 @@ def coap_line(record: Record) -> CoapLine:
         options=_options(match["options"]),
         payload=payload,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class TcpConnection:
+    """One connection of a TCP log: what its handshake told, and its messages in order."""
+
+    device_id: bytes
+    device_key: bytes
+    salt: bytes
+    lines: list[CoapLine]
+
+
+def tcp_connections(name: str) -> list[TcpConnection]:
+    """The connections of a log of `TCP_LOGS`."""
+    connections: list[TcpConnection] = []
+    handshake: re.Match[str] | None = None
+    for record in load(name):
+        if record.kind == "handshake":
+            handshake = _HANDSHAKE_LINE.search(record.text)
+        elif record.kind == "salt" and handshake is not None:
+            device_id, key = (bytes.fromhex(text) for text in handshake.groups())
+            connections.append(TcpConnection(device_id, key, bytes.fromhex(record.text), []))
+        elif record.kind in ("RX", "TX"):
+            connections[-1].lines.append(coap_line(record))
+    return connections
 
 
 def client_hellos() -> list[bytes]:

@@ -8,6 +8,7 @@ matched with their responses by token. Times are monotonic seconds, handed in.
 from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 
+from cyan.wire import coap
 from cyan.wire.errors import MisuseError
 
 REMEMBER_S: Final = 95.0
@@ -30,6 +31,8 @@ EMPTY_ACK: Final = b""
 Build = Callable[[int, bytes], bytes]
 """(message id, one-byte token) to the encoded message."""
 
+OnResponse = Callable[[coap.Message], None]
+
 
 class Request:
     """One confirmable message of ours. `on_end` is called once, with how it ended."""
@@ -46,7 +49,7 @@ class Request:
         data: bytes,
         due_s: float,
         on_end: Callable[[str], None] | None,
-        on_response: Callable[[int, bytes], None] | None,
+        on_response: OnResponse | None,
     ) -> None:
         self.message_id = message_id
         self.token = token
@@ -150,12 +153,12 @@ class Exchange:
         now_s: float,
         stretch: float,
         on_end: Callable[[str], None] | None = None,
-        on_response: Callable[[int, bytes], None] | None = None,
+        on_response: OnResponse | None = None,
     ) -> Request:
         """Register a confirmable message; its `data` is to be sent now and at each `due` again.
 
-        on_response(code, payload) is called with the response; without it the acknowledgement is
-        all that is awaited. on_end(how) with `acknowledged`, `answered`, `reset` or `timeout`.
+        on_response(message) is called with the response; without it the acknowledgement is all that
+        is awaited. on_end(how) with `acknowledged`, `answered`, `reset` or `timeout`.
         `stretch` is 0 to 1, at random. Raises MisuseError when MAX_OUTSTANDING wait already.
         """
         if self._by_id is None or self._by_token is None:
@@ -175,26 +178,35 @@ class Exchange:
             self._by_token[token] = request
         return request
 
-    def on_ack(self, message_id: int, code: int, payload: bytes) -> None:
+    def on_ack(self, message: coap.Message) -> None:
         """An acknowledgement came, empty or with the response in it. Unknown ids are ignored."""
-        request = self._by_id.pop(message_id, None) if self._by_id else None
+        request = self._by_id.pop(message.message_id, None) if self._by_id else None
         if request is None:
             return
         request.acknowledged = True
         if request.on_response is None:
             self._end(request, "acknowledged")
-        elif code:
-            self._respond(request, code, payload)
+        elif message.code:
+            self._respond(request, message)
 
-    def on_response(self, token: bytes, code: int, payload: bytes) -> None:
+    def on_response(self, message: coap.Message) -> None:
         """A response of its own came. One that nobody waits for any more is ignored."""
-        if len(token) != 1 or not self._by_token:
+        if len(message.token) != 1 or not self._by_token:
             return
-        request = self._by_token.get(token[0])
+        request = self._by_token.get(message.token[0])
         if request is not None:
             if self._by_id:
                 self._by_id.pop(request.message_id, None)
-            self._respond(request, code, payload)
+            self._respond(request, message)
+
+    def on_pong(self) -> None:
+        """An empty acknowledgement came whose id says nothing: the oldest message that awaits no
+        more than that is acknowledged (device-protocol.md §1.3.3)."""
+        for request in (self._by_id or {}).values():
+            if request.on_response is None:
+                self.cancel(request)
+                self._end(request, "acknowledged")
+                return
 
     def on_reset(self, message_id: int) -> None:
         request = self._by_id.pop(message_id, None) if self._by_id else None
@@ -239,10 +251,10 @@ class Exchange:
         for request in waiting.values():
             self._end(request, how)
 
-    def _respond(self, request: Request, code: int, payload: bytes) -> None:
+    def _respond(self, request: Request, message: coap.Message) -> None:
         self._forget_token(request)
         if request.on_response is not None:
-            request.on_response(code, payload)
+            request.on_response(message)
         self._end(request, "answered")
 
     def _forget_token(self, request: Request) -> None:

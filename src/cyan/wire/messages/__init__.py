@@ -70,7 +70,9 @@ from cyan.wire.messages.hello import (
     NO_VERSION,
     OTA_APPLIED,
     OTA_V3,
+    CloudHello,
     Hello,
+    encode_cloud_hello,
     encode_hello,
 )
 from cyan.wire.messages.names import MAX_NAME
@@ -107,6 +109,7 @@ __all__ = [
     "RESET_REASONS",
     "STRING",
     "SYSTEM",
+    "CloudHello",
     "DescribePost",
     "DescribeRequest",
     "DeviceRequest",
@@ -129,6 +132,7 @@ __all__ = [
     "decode_time_answer",
     "decode_variable_value",
     "encode_answer",
+    "encode_cloud_hello",
     "encode_describe_answer",
     "encode_describe_post",
     "encode_describe_request",

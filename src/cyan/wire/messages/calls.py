@@ -90,11 +90,14 @@ def decode_function_result(payload: bytes) -> int:
     return int.from_bytes(payload, "big", signed=True)
 
 
-def encode_function_result(message_id: int, token: bytes, result: int) -> bytes:
-    """Writes the device's separate 2.04."""
+def encode_function_result(
+    message_id: int, token: bytes, result: int, *, confirmable: bool = True
+) -> bytes:
+    """Writes the device's separate 2.04: confirmable on UDP, not on TCP."""
     if not -(1 << 31) <= result < 1 << 31:
         raise MisuseError(f"function result {result}")
-    return encode_answer(message_id, token, coap.CHANGED, _INT32.pack(result))
+    payload = _INT32.pack(result)
+    return encode_answer(message_id, token, coap.CHANGED, payload, confirmable=confirmable)
 
 
 def decode_variable_value(type_code: int, payload: bytes) -> bool | int | float | str:
@@ -136,6 +139,8 @@ def encode_variable_value(type_code: int, value: bool | int | float | str) -> by
     raise MisuseError(f"{type(value).__name__} as a variable of type {type_code}")
 
 
-def encode_variable_value_answer(message_id: int, token: bytes, payload: bytes) -> bytes:
-    """Writes the device's separate 2.05."""
-    return encode_answer(message_id, token, coap.CONTENT, payload)
+def encode_variable_value_answer(
+    message_id: int, token: bytes, payload: bytes, *, confirmable: bool = True
+) -> bytes:
+    """Writes the device's separate 2.05: confirmable on UDP, not on TCP."""
+    return encode_answer(message_id, token, coap.CONTENT, payload, confirmable=confirmable)

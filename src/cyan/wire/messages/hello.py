@@ -1,4 +1,5 @@
-"""Hello: the first message of a device after a handshake (device-protocol.md section 3.2)."""
+"""Hello: the first message of a device after a handshake, and the cloud's own on TCP
+(device-protocol.md section 3.2)."""
 
 from typing import Final
 
@@ -47,6 +48,11 @@ class Hello(msgspec.Struct, frozen=True):
     max_message_size: int | None = None
     max_binary_size: int | None = None
     ota_chunk_size: int | None = None
+
+
+class CloudHello(msgspec.Struct, frozen=True):
+    """The cloud's Hello, with nothing in it. On TCP a device waits 4 s for it; on UDP it only
+    clears the mark of the last update (`OTA_APPLIED`), which Gen 2 keeps until then."""
 
 
 def decode_hello(message: coap.Message) -> Hello:
@@ -100,6 +106,13 @@ def encode_hello(message_id: int, hello: Hello, *, confirmable: bool = True) -> 
     type_ = coap.CON if confirmable else coap.NON
     path = ((coap.URI_PATH, b"h"),)
     return coap.encode(coap.Message(type_, coap.POST, message_id, b"", path, payload))
+
+
+def encode_cloud_hello(message_id: int, *, confirmable: bool = False) -> bytes:
+    """Writes `POST h` as a cloud sends it; a device acknowledges a confirmable one."""
+    type_ = coap.CON if confirmable else coap.NON
+    path = ((coap.URI_PATH, b"h"),)
+    return coap.encode(coap.Message(type_, coap.POST, message_id, b"", path))
 
 
 def _field(value: int, width: int) -> bytes:

@@ -36,7 +36,7 @@ from cyan.wire.messages.events import (
     decode_subscribe,
 )
 from cyan.wire.messages.goodbye import Goodbye, decode_goodbye
-from cyan.wire.messages.hello import Hello, decode_hello
+from cyan.wire.messages.hello import CloudHello, Hello, decode_hello
 from cyan.wire.messages.unknown import Unknown, as_unknown
 
 DeviceRequest: TypeAlias = (
@@ -49,11 +49,13 @@ ServerRequest: TypeAlias = (
     | DescribeRequest
     | Signal
     | KeyChange
+    | CloudHello
     | Ping
     | Unknown
 )
 
 _PING: Final = Ping()
+_CLOUD_HELLO: Final = CloudHello()
 _TIME: Final = TimeRequest()
 
 
@@ -84,6 +86,7 @@ _FROM_SERVER: Final[
     (coap.GET, _path(b"d")): decode_describe_request,
     (coap.PUT, _path(b"s")): decode_signal,
     (coap.PUT, _path(b"k")): decode_key_change,
+    (coap.POST, _path(b"h")): lambda message: _CLOUD_HELLO,
 }
 
 
