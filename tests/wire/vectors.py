@@ -26,7 +26,8 @@ WITH_DATAGRAMS = (
     "udp-idle-keepalive.log",
 )
 UDP_LOGS = (*WITH_DATAGRAMS, "udp-claim-code.log", "udp-safe-mode.log", "udp-ota3-lossy.log")
-TCP_LOGS = ("tcp-full-session.log", "tcp-idle-keepalive.log", "tcp-ota1.log")
+TCP_WITH_KEYS = "tcp-with-keys.log"
+TCP_LOGS = (TCP_WITH_KEYS, "tcp-full-session.log", "tcp-idle-keepalive.log", "tcp-ota1.log")
 LOGS = (*UDP_LOGS, *TCP_LOGS)
 
 _TYPES = {"CON": 0, "NON": 1, "ACK": 2, "RST": 3}
@@ -66,7 +67,7 @@ class CoapLine:
 
 @dataclass(frozen=True, slots=True)
 class Datagram:
-    """A RAWRX (from the device) or RAWTX (from the cloud) line."""
+    """A RAWRX (from the device) or RAWTX (from the cloud) line; in a TCP log it is one frame."""
 
     at_s: float
     from_device: bool
@@ -89,7 +90,7 @@ def load(name: str) -> list[Record]:
 
 
 def datagrams(name: str) -> list[Datagram]:
-    """The raw datagrams of a log of `WITH_DATAGRAMS`, both directions, in order."""
+    """The raw datagrams of a log of `WITH_DATAGRAMS` or the frames of `TCP_WITH_KEYS`, in order."""
     return [
         Datagram(record.at_s, record.kind == "RAWRX", bytes.fromhex(record.text))
         for record in load(name)
@@ -155,6 +156,16 @@ def tcp_connections(name: str) -> list[TcpConnection]:
         elif record.kind in ("RX", "TX"):
             connections[-1].lines.append(coap_line(record))
     return connections
+
+
+def tcp_secrets() -> dict[str, bytes]:
+    """What TCP_WITH_KEYS tells of its handshake, by kind of line; keys are PKCS#1 in DER."""
+    kinds = ("SERVERKEY", "DEVICEKEY", "NONCE", "REQUEST", "SESSION", "RESPONSE")
+    return {
+        record.kind: bytes.fromhex(record.text)
+        for record in load(TCP_WITH_KEYS)
+        if record.kind in kinds
+    }
 
 
 def client_hellos() -> list[bytes]:

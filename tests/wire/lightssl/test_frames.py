@@ -28,6 +28,12 @@ def cbc_frame(iv: bytes, plaintext: bytes) -> bytes:
     return len(body).to_bytes(2, "big") + body
 
 
+def as_bytes(line: vectors.CoapLine) -> bytes:
+    return coap.encode(
+        coap.Message(line.type, line.code, line.message_id, line.token, line.options, line.payload)
+    )
+
+
 def test_the_vector_is_sealed_and_opened() -> None:
     sender, receiver = Channel(SESSION), Channel(SESSION)
     for content, frame in VECTOR:
@@ -57,14 +63,30 @@ def test_captured_conversations_cross_a_channel_and_come_out_to_the_byte(name: s
     for connection in vectors.tcp_connections(name):
         device, server = Channel(SESSION), Channel(SESSION)
         for line in connection.lines:
-            message = coap.Message(
-                line.type, line.code, line.message_id, line.token, line.options, line.payload
-            )
-            data = coap.encode(message)
+            data = as_bytes(line)
             if line.from_device:
                 assert server.feed(device.seal(data)) == [data]
             else:
                 assert device.feed(server.seal(data)) == [data]
+
+
+def test_the_captured_stream_opens_to_its_messages_and_is_sealed_to_the_byte() -> None:
+    server = Channel(vectors.tcp_secrets()["SESSION"])
+    [connection] = vectors.tcp_connections(vectors.TCP_WITH_KEYS)
+    frames = vectors.datagrams(vectors.TCP_WITH_KEYS)
+    logged = {
+        from_device: [
+            as_bytes(line) for line in connection.lines if line.from_device == from_device
+        ]
+        for from_device in (True, False)
+    }
+    stream = b"".join(frame.data for frame in frames if frame.from_device)
+    found: list[bytes] = []
+    for start in range(0, len(stream), 37):
+        found += server.feed(stream[start : start + 37])
+    assert found == logged[True]
+    sent = [frame.data for frame in frames if not frame.from_device]
+    assert [server.seal(content) for content in logged[False]] == sent
 
 
 @given(st.lists(st.binary(max_size=70), max_size=6), st.integers(1, 50))

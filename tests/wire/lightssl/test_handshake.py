@@ -5,6 +5,9 @@ from hmac import digest
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
+from cryptography.hazmat.primitives.asymmetric.utils import NoDigestInfo
+from cryptography.hazmat.primitives.serialization import load_der_private_key
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -49,6 +52,27 @@ def test_the_request_of_captured_firmware_opens() -> None:
     # The logs tell its plaintext: 214 bytes of nonce, id and key (tcp-full-session.log).
     request = request_of(NONCE + CONNECTIONS[0].device_id + CAPTURED_KEY)
     assert open_request(server_key(), NONCE, request) == Claim(DEVICE_ID, CAPTURED_KEY)
+
+
+def test_the_captured_handshake_is_opened_and_its_response_made_again() -> None:
+    secrets = vectors.tcp_secrets()
+    server = load_der_private_key(secrets["SERVERKEY"], None)
+    device = load_der_private_key(secrets["DEVICEKEY"], None)
+    assert isinstance(server, rsa.RSAPrivateKey)
+    assert isinstance(device, rsa.RSAPrivateKey)
+    claim = open_request(server, secrets["NONCE"], secrets["REQUEST"])
+    assert claim == Claim(DEVICE_ID, spki(device))
+    # The firmware took this response: its first frame has the session's salt in it.
+    ciphertext, signature = secrets["RESPONSE"][:128], secrets["RESPONSE"][128:]
+    assert decrypt(device, ciphertext).endswith(b"\0" + secrets["SESSION"])
+    mac = digest(secrets["SESSION"], ciphertext, sha1)
+    assert server.sign(mac, PKCS1v15(), NoDigestInfo()) == signature
+    client = ClientHandshake(
+        device_key=device, server_public_key=server.public_key(), device_id=DEVICE_ID
+    )
+    client.feed(secrets["NONCE"])
+    client.feed(secrets["RESPONSE"])
+    assert client.session == secrets["SESSION"]
 
 
 def test_very_old_firmware_sends_no_key() -> None:
