@@ -30,6 +30,8 @@ class FakeDevice:
     """Takes requests and never answers."""
     is_busy: bool = False
     """As many calls wait for it as may."""
+    has_vitals: bool = True
+    """Its Hello says that it has some."""
     signaling: bool = False
     received: list[tuple[str, str]] = field(default_factory=list)
     """What reached the device: kind and what was said."""
@@ -87,6 +89,16 @@ class FakeLink:
             return False
         device.received.append(("event", name))
         return True
+
+    def request_vitals(self, device_id: DeviceId) -> None:
+        device = self._devices.get(device_id)
+        if device is None:
+            raise DeviceOfflineError
+        if device.is_busy:
+            raise DeviceBusyError
+        if not device.has_vitals:
+            raise DeviceRefusedError("The firmware of the device has no vitals.")
+        device.received.append(("vitals", ""))
 
     async def _reach(self, device_id: DeviceId, kind: str, said: str) -> FakeDevice:
         device = self._devices.get(device_id)

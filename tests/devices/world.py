@@ -12,6 +12,7 @@ from cyan.core.ids import DeviceId, UserId
 from cyan.devices import api as devices_api
 from cyan.devices import description, registry
 from cyan.devices.access import DeviceAccess
+from cyan.devices.claimcodes import ClaimCodes
 from cyan.devices.claiming import Claiming
 from cyan.devices.model import Device, DeviceClaimed, DeviceReleased
 from cyan.devices.ownership import Ownership
@@ -46,6 +47,7 @@ class World:
     ownership: Ownership
     access: DeviceAccess
     claiming: Claiming
+    claim_codes: ClaimCodes
     resource: DeviceResource
     link: FakeLink
     client: httpx.AsyncClient
@@ -114,16 +116,29 @@ def make_world(db: Database, clock: HandClock, bus: Bus, cast: Cast, serve: Serv
     ownership = Ownership(db)
     access = DeviceAccess(db)
     claiming = Claiming(db, clock, bus, ownership, presence)
+    claim_codes = ClaimCodes(db, clock, bus, ownership)
     resource = DeviceResource(db, clock, presence)
     link = FakeLink(clock, presence)
     client = serve(
         [
             *devices_api.routes(access, claiming, resource),
+            *devices_api.claim_code_routes(claim_codes),
             *calls_api.routes(access, Calls(link), presence, resource),
         ]
     )
     world = World(
-        db, clock, bus, cast, presence, ownership, access, claiming, resource, link, client
+        db=db,
+        clock=clock,
+        bus=bus,
+        cast=cast,
+        presence=presence,
+        ownership=ownership,
+        access=access,
+        claiming=claiming,
+        claim_codes=claim_codes,
+        resource=resource,
+        link=link,
+        client=client,
     )
     bus.subscribe(DeviceClaimed, world.claimed.append)
     bus.subscribe(DeviceReleased, world.released.append)

@@ -61,6 +61,8 @@ TABLE: dict[tuple[str, str], Row] = {
         Expected(403, {"ok": False, "errors": ["That belongs to someone else."]}),
         fields={"id": "{device}"},
     ),
+    # A code is for a device that is in the caller's hand: there is nothing of Ada's in it.
+    ("POST", "/v1/device_claims"): Row(OWN_ONLY),
     ("GET", "/v1/devices/{device}"): Row(DENIED),
     ("PUT", "/v1/devices/{device}"): Row(DENIED, fields={"name": "mine"}),
     ("DELETE", "/v1/devices/{device}"): Row(DENIED),

@@ -21,7 +21,6 @@ POST /v1/user/password-reset
 GET /v1/user/mfa-enable
 POST /v1/user/mfa-enable
 PUT /v1/user/mfa-disable
-POST /v1/device_claims
 POST /v1/products/7/device_claims
 POST /v1/provisioning/0123456789abcdef01234567
 GET /v1/serial_numbers/P046AC123

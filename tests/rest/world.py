@@ -15,6 +15,7 @@ from cyan.core.ids import DeviceId
 from cyan.core.ports import DeviceOfflineError, LinkState
 from cyan.devices import api as devices_api
 from cyan.devices.access import DeviceAccess
+from cyan.devices.claimcodes import ClaimCodes
 from cyan.devices.claiming import Claiming
 from cyan.devices.ownership import Ownership
 from cyan.devices.registry import register_device
@@ -61,6 +62,9 @@ class NothingConnected:
     def send_event(self, device_id: DeviceId, name: str, data: bytes | None) -> bool:
         return False
 
+    def request_vitals(self, device_id: DeviceId) -> None:
+        raise DeviceOfflineError
+
 
 @dataclass(frozen=True, slots=True)
 class World:
@@ -84,6 +88,7 @@ def build_world(
     registry.add_all(
         devices_api.routes(access, Claiming(db, clock, bus, ownership, nothing), resource)
     )
+    registry.add_all(devices_api.claim_code_routes(ClaimCodes(db, clock, bus, ownership)))
     registry.add_all(calls_api.routes(access, Calls(nothing), nothing, resource))
     registry.add_all(unbuilt.routes())
     return World(registry, build_asgi(registry, tokens, clock), cast, db, clock)

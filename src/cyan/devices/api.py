@@ -1,10 +1,11 @@
-"""REST: the list of devices, one device, claim, change, release (rest-api-core.md §8)."""
+"""REST: devices listed, read, claimed, changed, released; claim codes (rest-api-core.md §8)."""
 
 from starlette.datastructures import UploadFile
 from starlette.responses import Response
 
 from cyan.core.errors import InvalidError
 from cyan.devices.access import DeviceAccess
+from cyan.devices.claimcodes import ClaimCodes, TooManyClaimCodesError
 from cyan.devices.claiming import BelongsToSomeoneElseError, Claiming, NotOnlineError
 from cyan.devices.model import (
     Device,
@@ -20,6 +21,7 @@ from cyan.devices.resource import DeviceResource, NotBuiltError, StoredChange, S
 from cyan.plans.model import DeviceLimitError
 from cyan.rest.call import Call
 from cyan.rest.errors import (
+    NO_STORE,
     bad_request,
     errors_list,
     not_implemented,
@@ -111,6 +113,30 @@ class _Endpoints:
         except UnknownDeviceError as error:
             raise permission_denied() from error
         return json_response({"ok": True})
+
+
+def claim_code_routes(codes: ClaimCodes) -> list[Route]:
+    """The route that makes claim codes."""
+
+    async def create(call: Call) -> Response:
+        # Clients may add the SIM of the device or an activation code: of no use here.
+        await call.body()
+        try:
+            made = await codes.create(call.caller)
+        except TooManyClaimCodesError as error:
+            raise errors_list(429, [error.message]) from error
+        body = {"claim_code": made.code, "device_ids": made.device_ids}
+        return json_response(body, headers=NO_STORE)
+
+    return [
+        Route(
+            "POST",
+            "/v1/device_claims",
+            create,
+            scope="devices:claim",
+            summary="Get a claim code for a device that is being set up",
+        )
+    ]
 
 
 def _has_file(value: object) -> bool:

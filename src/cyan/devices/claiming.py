@@ -18,7 +18,7 @@ from cyan.core.bus import Bus
 from cyan.core.clock import Clock
 from cyan.core.db.engine import Database
 from cyan.core.errors import ForbiddenError, NotFoundError
-from cyan.core.ids import DeviceId, MalformedDeviceIdError, parse_device_id
+from cyan.core.ids import DeviceId, MalformedDeviceIdError, UserId, parse_device_id
 from cyan.devices import store
 from cyan.devices.model import Device, DeviceClaimed, DeviceReleased, UnknownDeviceError
 from cyan.devices.naming import name_for_owner
@@ -95,23 +95,49 @@ def _claim(
         raise BelongsToSomeoneElseError
     if not online:
         raise NotOnlineError
-    owned = connection.execute(store.COUNT_OF_OWNER, {"owner_id": caller.user_id}).scalar_one()
-    require_developer_device(connection, caller.user_id, owned)
+    give(connection, device_id, caller.user_id, previous=None, name=row.name, at_ms=at_ms)
+    return True
+
+
+def give(
+    connection: Connection,
+    device_id: DeviceId,
+    owner_id: UserId,
+    *,
+    previous: UserId | None,
+    name: str | None,
+    at_ms: int,
+    how: str | None = None,
+) -> None:
+    """Make `owner_id` the owner of a device that `previous` has, or nobody.
+
+    A device without owner keeps its `name`; one that had an owner leaves name and notes behind.
+    `how` is a word for the audit when it was not by asking. Raises DeviceLimitError.
+    """
+    owned = connection.execute(store.COUNT_OF_OWNER, {"owner_id": owner_id}).scalar_one()
+    require_developer_device(connection, owner_id, owned)
     done = connection.execute(
         store.CLAIM,
         {
             "device_id": device_id,
-            "new_owner_id": caller.user_id,
-            "name": name_for_owner(connection, caller.user_id, row.name),
+            "for_owner_id": previous,
+            "new_owner_id": owner_id,
+            "name": name_for_owner(connection, owner_id, name if previous is None else None),
             "at_ms": at_ms,
         },
     )
     if done.rowcount != 1:
         raise BelongsToSomeoneElseError
+    known = {"how": how, "previous": previous}
+    detail: dict[str, object] = {key: value for key, value in known.items() if value is not None}
     audit.record(
-        connection, f"user:{caller.user_id}", "device.claimed", f"device:{device_id}", at_ms=at_ms
+        connection,
+        f"user:{owner_id}",
+        "device.claimed",
+        f"device:{device_id}",
+        detail or None,
+        at_ms=at_ms,
     )
-    return True
 
 
 def _release(connection: Connection, device_id: DeviceId, caller: Caller, at_ms: int) -> None:

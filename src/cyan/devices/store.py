@@ -169,10 +169,14 @@ FORGET_KEY: Final = (
 )
 CLAIM: Final = (
     update(devices_device)
-    .where(_c.id == bindparam("device_id"), _c.owner_id.is_(None))
+    .where(
+        _c.id == bindparam("device_id"),
+        _c.owner_id.is_not_distinct_from(bindparam("for_owner_id", type_=String)),
+    )
     .values(
         owner_id=bindparam("new_owner_id"),
         name=bindparam("name"),
+        notes=None,
         claimed_at_ms=bindparam("at_ms"),
         updated_at_ms=bindparam("at_ms"),
     )
@@ -185,17 +189,6 @@ RELEASE: Final = (
         name=None,
         notes=None,
         claimed_at_ms=None,
-        updated_at_ms=bindparam("at_ms"),
-    )
-)
-TAKE_OVER: Final = (
-    update(devices_device)
-    .where(_c.id == bindparam("device_id"), _c.owner_id == bindparam("for_owner_id"))
-    .values(
-        owner_id=bindparam("new_owner_id"),
-        name=bindparam("name"),
-        notes=None,
-        claimed_at_ms=bindparam("at_ms"),
         updated_at_ms=bindparam("at_ms"),
     )
 )

@@ -44,8 +44,8 @@ _TABLE = {
         GET POST           SP /clients
         PUT DELETE         SP /clients/{client}
     """,
-    "Claim codes are not built yet; claim a device by its id while it is online.": """
-        POST               SP /device_claims
+    "Claim codes for the customers of a product are not built yet.": """
+        POST               P  /device_claims
     """,
     "Keys of devices cannot be set over the API yet; the operator uses `cyan device key`.": """
         POST               S  /provisioning/{device}
