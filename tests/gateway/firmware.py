@@ -1,14 +1,14 @@
 """A device that behaves as firmware does, by the fleet simulator's own device, in this process."""
 
 from cyan.core.ids import DeviceId
-from cyan.sim.application import Workload
+from cyan.sim.behaviour import Behaviour, built_in
 from cyan.sim.device import Device
 from cyan.sim.facts import EventSettled, Fact, HandshakeDone, Outcome, State
 from cyan.sim.identity import Identity
 from cyan.sim.platforms import PLATFORMS
 from tests.gateway.world import SERVER_KEY, World, make_port
 
-QUIET = Workload(event_interval_s=None)
+QUIET = built_in(event_interval_s=None)
 
 
 class Firmware:
@@ -19,7 +19,7 @@ class Firmware:
         world: World,
         index: int = 0,
         *,
-        workload: Workload = QUIET,
+        behaviour: Behaviour = QUIET,
         platform: str = "argon",
     ) -> None:
         self.world = world
@@ -30,7 +30,7 @@ class Firmware:
         self.device = Device(
             self.identity,
             PLATFORMS[platform],
-            workload,
+            behaviour,
             SERVER_KEY.public_key(),
             self,
             seed="tests",

@@ -5,7 +5,7 @@ from collections import Counter
 import pytest
 
 from cyan.gateway.session import FORMAT
-from cyan.sim.application import Workload
+from cyan.sim.behaviour import built_in
 from cyan.sim.facts import Outcome, State
 from cyan.wire import coap
 from cyan.wire.messages import Publish, encode_publish
@@ -13,7 +13,7 @@ from tests.gateway.board import BORON, FUNCTIONS, Board
 from tests.gateway.firmware import Firmware
 from tests.gateway.world import ADA, World, metric
 
-BUSY = Workload(event_interval_s=1.0)
+BUSY = built_in(event_interval_s=1.0)
 
 
 def sequence_of(datagram: bytes) -> int:
@@ -101,7 +101,7 @@ async def test_a_copy_of_an_acknowledged_event_is_recognised_after_a_restart(wor
 
 
 async def test_an_event_that_met_a_dead_server_is_logged_when_it_comes_again(world: World) -> None:
-    firmware = await Firmware(world, workload=BUSY).connect()
+    firmware = await Firmware(world, behaviour=BUSY).connect()
     await world.advance(5)
     await world.restart(outage_s=10)
     await world.advance(60)
@@ -115,7 +115,7 @@ async def test_an_event_that_met_a_dead_server_is_logged_when_it_comes_again(wor
 
 
 async def test_acknowledged_events_are_in_the_log_once_over_many_crashes(world: World) -> None:
-    fleet = [await Firmware(world, index, workload=BUSY).connect() for index in range(4)]
+    fleet = [await Firmware(world, index, behaviour=BUSY).connect() for index in range(4)]
     for outage_s in (0.0, 3.0, 8.0, 1.0):
         await world.advance(3)
         await world.restart(outage_s=outage_s)
@@ -225,7 +225,7 @@ async def test_a_session_whose_setup_is_unfinished_but_complete_so_far_goes_on(
 
 
 async def test_firmware_outlives_an_outage_of_47_s(world: World) -> None:
-    firmware = await Firmware(world, workload=Workload(event_interval_s=5.0)).connect()
+    firmware = await Firmware(world, behaviour=built_in(event_interval_s=5.0)).connect()
     await world.advance(20)
     await world.restart(outage_s=47)
     await world.advance(120)

@@ -1,6 +1,6 @@
 """What a device sends when it connects, against captured sessions of real firmware."""
 
-from cyan.sim.application import Workload
+from cyan.sim.behaviour import built_in
 from cyan.sim.facts import EndReason, State
 from cyan.wire import coap
 from cyan.wire.blockwise import find_block
@@ -33,7 +33,7 @@ def test_the_first_hello_is_the_captured_one_but_for_its_random_bytes() -> None:
 
 def test_messages_come_in_the_captured_order() -> None:
     # The captured application subscribes to "test/" and "group/evt".
-    world = online_world(Workload(event_interval_s=None, subscriptions=("test/", "group/evt")))
+    world = online_world(built_in(event_interval_s=None, subscriptions=("test/", "group/evt")))
     captured = [line for line in coap_lines("udp-full-session.log") if line.from_device][:10]
     said = world.cloud.messages()
     assert len(said) == len(captured)
@@ -79,7 +79,7 @@ def test_the_describes_can_be_read() -> None:
 
 def test_a_long_describe_comes_in_blocks_after_everything_else() -> None:
     functions = tuple(f"function_number_{number:03}" for number in range(100))
-    world = online_world(Workload(event_interval_s=None, functions=functions))
+    world = online_world(built_in(event_interval_s=None, functions=functions))
     last = world.cloud.messages()[-2:]
     blocks = [find_block(message, coap.BLOCK1) for message in world.cloud.messages()]
     found = [block for block in blocks if block is not None]
@@ -128,7 +128,7 @@ def test_an_unacknowledged_hello_costs_the_session() -> None:
 
 
 def test_the_same_seed_gives_the_same_bytes() -> None:
-    first, second = (World(Workload(event_interval_s=2.0)) for _ in range(2))
+    first, second = (World(built_in(event_interval_s=2.0)) for _ in range(2))
     first.run(60.0)
     second.run(60.0)
     assert first.sent == second.sent

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from cyan.sim.application import Workload
+from cyan.sim.behaviour import built_in
 from cyan.sim.facts import EndReason, EventSettled, Outcome, State
 from cyan.wire import coap
 from cyan.wire.messages import encode_event, encode_key_change
@@ -127,7 +127,7 @@ def test_a_reset_of_the_resumption_waits_a_second() -> None:
 
 
 def test_a_refused_event_fails_and_costs_nothing() -> None:
-    world = online_world(Workload(event_interval_s=5.0))
+    world = online_world(built_in(event_interval_s=5.0))
     world.cloud.answer = lambda message: coap.encode_ack(
         message.message_id, coap.SERVICE_UNAVAILABLE
     )
@@ -146,7 +146,7 @@ def test_refused_subscriptions_are_said_again_on_the_next_resumption() -> None:
             return coap.encode_ack(message.message_id, coap.FORBIDDEN)
         return answer_everything(message)
 
-    world = World(Workload(event_interval_s=None), cloud=Cloud(answer=refuse_subscriptions))
+    world = World(built_in(event_interval_s=None), cloud=Cloud(answer=refuse_subscriptions))
     world.run(1.0)
     before = len(world.cloud.heard)
     world.deliver(world.cloud.seal(coap.encode(FUNCTION_WITHOUT_TOKEN)))
@@ -169,10 +169,10 @@ def test_goodbye_tells_that_the_user_did_it() -> None:
 
 
 def test_a_device_goes_on_with_what_was_written_down() -> None:
-    before = online_world(Workload(event_interval_s=5.0))
+    before = online_world(built_in(event_interval_s=5.0))
     before.run(20.0)
     stored = before.device.store(ahead=1000)
-    after = World(Workload(event_interval_s=5.0), cloud=before.cloud, stored=stored, now=before.now)
+    after = World(built_in(event_interval_s=5.0), cloud=before.cloud, stored=stored, now=before.now)
     last = before.cloud.heard[-1].message.message_id
     after.run(20.0)
     assert after.handshakes == [True]
@@ -184,6 +184,6 @@ def test_a_device_goes_on_with_what_was_written_down() -> None:
 
 def test_a_session_made_with_other_keys_is_not_used() -> None:
     stored = online_world().device.store()
-    other = World(Workload(event_interval_s=None), stored=stored, index=1)
+    other = World(built_in(event_interval_s=None), stored=stored, index=1)
     other.run(1.0)
     assert other.handshakes == [False]

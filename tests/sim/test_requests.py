@@ -4,7 +4,7 @@ import struct
 
 import pytest
 
-from cyan.sim.application import Workload
+from cyan.sim.behaviour import built_in
 from cyan.sim.facts import Answered, EventReceived
 from cyan.wire import coap
 from cyan.wire.blockwise import SZX_1024, find_block
@@ -121,7 +121,7 @@ def test_a_describe_request_without_flags_is_refused() -> None:
 
 def test_a_long_describe_is_fetched_block_by_block() -> None:
     functions = tuple(f"function_number_{number:03}" for number in range(100))
-    world = online_world(Workload(event_interval_s=None, functions=functions))
+    world = online_world(built_in(event_interval_s=None, functions=functions))
     parts: list[bytes] = []
     more = True
     while more:
@@ -137,7 +137,7 @@ def test_a_long_describe_is_fetched_block_by_block() -> None:
         assert coap.find_option(answer, coap.ETAG)
         parts.append(answer.payload)
         more = block.more
-    assert b"".join(parts).startswith(b'{"f":["function_number_000"')
+    assert b"".join(parts).startswith(b'{"f":["led","echo","function_number_000"')
     assert len(parts) == 3
     (refusal,) = world.ask(
         lambda id_: encode_describe_request(id_, TOKEN, APPLICATION, block_number=1, szx=SZX_1024)

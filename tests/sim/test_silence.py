@@ -4,7 +4,7 @@ import itertools
 
 import pytest
 
-from cyan.sim.application import Workload
+from cyan.sim.behaviour import built_in
 from cyan.sim.facts import (
     EndReason,
     EventSent,
@@ -17,7 +17,7 @@ from cyan.sim.facts import (
 from cyan.wire import coap
 from tests.sim.world import answer_everything, online_world
 
-EVENT_EVERY_5_S = Workload(event_interval_s=5.0)
+EVENT_EVERY_5_S = built_in(event_interval_s=5.0)
 MOVED, ORDINARY = 253, 25
 
 
@@ -161,7 +161,7 @@ def test_an_idle_device_pings_after_its_keep_alive() -> None:
 
 
 def test_an_application_waits_when_too_many_events_are_unanswered() -> None:
-    world = online_world(Workload(event_interval_s=0.5))
+    world = online_world(built_in(event_interval_s=0.5))
     world.cloud.is_alive = False
     world.run(20.0)
     assert world.of(EventSkipped)

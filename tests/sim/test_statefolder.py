@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from cyan.sim.application import Workload
+from cyan.sim.behaviour import built_in
 from cyan.sim.statefolder import BLOCK, StateFolder, StateInUseError, read_seed
 from cyan.wire.messages import encode_key_change
 from tests.sim.world import World, online_world
@@ -24,7 +24,7 @@ def current_sequence(world: World) -> int:
 
 def test_what_is_written_down_is_always_ahead(tmp_path: Path) -> None:
     folder = StateFolder(tmp_path)
-    world = online_world(Workload(event_interval_s=0.1))
+    world = online_world(built_in(event_interval_s=0.1))
     for _ in range(30):
         world.run(10.0)
         folder.keep(world.device)
@@ -35,7 +35,7 @@ def test_what_is_written_down_is_always_ahead(tmp_path: Path) -> None:
 
 def test_a_block_is_written_once(tmp_path: Path) -> None:
     folder = StateFolder(tmp_path)
-    world = online_world(Workload(event_interval_s=1.0))
+    world = online_world(built_in(event_interval_s=1.0))
     folder.keep(world.device)
     file = tmp_path / f"{world.device.identity.device_id}.json"
     written = file.read_bytes()

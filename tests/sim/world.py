@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from cyan.sim.application import Workload
+from cyan.sim.behaviour import Behaviour, built_in
 from cyan.sim.device import Device
 from cyan.sim.facts import EndReason, Fact, HandshakeDone, State, StateChanged
 from cyan.sim.identity import Identity
@@ -144,7 +144,7 @@ class World:
 
     def __init__(
         self,
-        workload: Workload | None = None,
+        behaviour: Behaviour | None = None,
         *,
         platform: str = "argon",
         seed: str = SEED,
@@ -162,7 +162,7 @@ class World:
         self.device = Device(
             Identity(seed, index),
             PLATFORMS[platform],
-            Workload(event_interval_s=None) if workload is None else workload,
+            built_in(event_interval_s=None) if behaviour is None else behaviour,
             SERVER_KEY.public_key(),
             self,
             seed=seed,
@@ -232,9 +232,9 @@ class World:
             self.device.on_datagram(self._inbox.popleft(), self.now)
 
 
-def online_world(workload: Workload | None = None, *, platform: str = "argon") -> World:
+def online_world(behaviour: Behaviour | None = None, *, platform: str = "argon") -> World:
     """A device that has just come online."""
-    world = World(workload, platform=platform)
+    world = World(behaviour, platform=platform)
     world.run(0.5)
     assert world.device.state is State.ONLINE
     return world

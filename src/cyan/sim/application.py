@@ -1,164 +1,186 @@
-"""What runs on a simulated device: its variables, functions, events and subscriptions.
+"""The application of one simulated device while it runs: it does what a `Behaviour` says."""
 
-Every device has
-
-- variables `answer` (int), `temperature` (double), `ready` (bool) and `greeting` (string);
-- a function `led`: `on` gives 1, `off` gives 0, anything else -1, and `ready` follows the lamp;
-- a function `echo`: gives the number of bytes of its argument, and `greeting` becomes the argument;
-- an event `heartbeat` whose data is the device's id and a counter, so that each is like no other;
-- a subscription, `fleet/` unless told otherwise.
-"""
-
-from random import Random
 from typing import Final
 
 import msgspec
 
-from cyan.sim.platforms import SYSTEM_VERSION
+from cyan.sim import describing
+from cyan.sim.behaviour import (
+    COUNTER,
+    DEVICE_ID,
+    DEVICE_NAME,
+    Behaviour,
+    Event,
+    Subscription,
+)
+from cyan.sim.chance import Chance
+from cyan.sim.reliability import NEVER
+from cyan.sim.waves import RunningVariable
 from cyan.wire.describe import (
     ApplicationDescribe,
-    Metric,
-    Metrics,
-    Module,
-    ModuleDependency,
-    SystemDescribe,
     encode_application,
-    encode_metrics,
     encode_system_protobuf,
 )
-from cyan.wire.messages import BOOL, DOUBLE, INT, MAX_EVENT_DATA, STRING, encode_variable_value
-
-EVENT_NAME: Final = "heartbeat"
-DEFAULT_EVENT_INTERVAL_S: Final = 5.0
-DEFAULT_SUBSCRIPTION: Final = "fleet/"
-"""Matches no event of a simulated device, so that a fleet does not multiply its own traffic."""
+from cyan.wire.messages import MAX_EVENT_DATA, EventDown, Publish, encode_variable_value
 
 SYSTEM_SUBSCRIPTIONS: Final = ("particle", "spark")
 """Firmware's own, before those of the application (device-protocol.md §3.7)."""
 
-_ANSWER: Final = 42
-_COOLEST: Final = 15.0
-_RANGE: Final = 15.0
-
-# Modules of a Gen 3 board as the system describe names them (device-protocol.md §3.3.3, §7).
-_BOOTLOADER, _SYSTEM_PART, _USER_PART = 2, 4, 5
-_BOOTLOADER_VERSION: Final = 3001
-_ALL_CHECKS: Final = 0x1E
-_BOOTLOADER_BYTES: Final = 49_152
-_SYSTEM_BYTES: Final = 671_744
-_USER_BYTES: Final = 262_144
-
-# Ids of the metrics describe (device-protocol.md §3.3.4).
-_UPTIME, _RETRANSMITTED, _TOTAL_MEMORY, _USED_MEMORY = 6, 21, 25, 26
-_MEMORY_BYTES: Final = 171_000
+_PADDING: Final = b"."
 
 
-class Workload(msgspec.Struct, frozen=True):
-    """What the application does: how often it publishes (None: never) how many bytes, and what it
-    listens to. Events are padded with dots to `event_bytes` where they are shorter."""
+class DueEvent(msgspec.Struct, frozen=True, gc=False):
+    """It is time for an event: since when, in seconds of the device's clock."""
 
-    event_interval_s: float | None = DEFAULT_EVENT_INTERVAL_S
-    event_bytes: int = 0
-    subscriptions: tuple[str, ...] = (DEFAULT_SUBSCRIPTION,)
-    functions: tuple[str, ...] = ("led", "echo")
-    """More functions than these two are named in the describe and give 0."""
+    event: Event
+    at: float
 
 
 class Application:
-    """The state of one device's application. `events_made` counts on over restarts."""
+    """The state of one device's application since its last boot.
+
+    `seed` decides when its events come and how its variables walk; `events_made` counts on over
+    boots. Times are seconds of the device's clock.
+    """
 
     __slots__ = (
-        "_device_id",
-        "_greeting",
-        "_ready",
-        "_temperature",
-        "_workload",
+        "_behaviour",
+        "_device",
+        "_functions",
+        "_schedule",
+        "_seed",
+        "_variables",
         "application_describe",
         "events_made",
         "system_describe",
     )
 
     def __init__(
-        self, device_id: str, name: str, workload: Workload, random: Random, events_made: int = 0
+        self, device_id: str, name: str, behaviour: Behaviour, seed: str, events_made: int = 0
     ) -> None:
-        self._device_id = device_id
-        self._workload = workload
-        self._greeting = f"hello from {name}"
-        self._ready = True
-        self._temperature = round(_COOLEST + random.random() * _RANGE, 2)
+        self._device = {DEVICE_ID: device_id, DEVICE_NAME: name}
+        self._behaviour = behaviour
+        self._seed = seed
+        self._functions = {function.name: function for function in behaviour.functions}
+        self._variables: dict[str, RunningVariable] = {}
+        self._schedule: list[_Slot] = []
         self.events_made = events_made
-        types = {name: type_ for name, (type_, _) in self._variables().items()}
+        types = {variable.name: variable.type for variable in behaviour.variables}
         self.application_describe = encode_application(
-            ApplicationDescribe(workload.functions, types)
+            ApplicationDescribe(tuple(self._functions), types)
         )
-        self.system_describe = encode_system_protobuf(_system(random.randbytes(32)))
+        self.system_describe = encode_system_protobuf(describing.system_describe(device_id))
+        self.boot(0.0)
+        self.halt()
 
-    def call(self, function: str, argument: str) -> int | None:
-        """What the function returns; None when there is no such function."""
-        if function not in self._workload.functions:
+    @property
+    def subscriptions(self) -> tuple[Subscription, ...]:
+        """What it listens to."""
+        return self._behaviour.subscriptions
+
+    def boot(self, at: float) -> None:
+        """Begins anew: the variables as at first, each event somewhere in its first interval, so
+        that a fleet's load is even."""
+        self._variables = {
+            variable.name: RunningVariable(variable, self._device, self._seed, at)
+            for variable in self._behaviour.variables
+        }
+        self._schedule = [
+            _Slot(event, Chance(self._seed, "event", str(number)), at)
+            for number, event in enumerate(self._behaviour.events)
+        ]
+
+    def halt(self) -> None:
+        """Publishes nothing more."""
+        self._schedule = []
+
+    def deadline(self) -> float:
+        """When the next event is due."""
+        return min((slot.at for slot in self._schedule), default=NEVER)
+
+    def take_due(self, now: float) -> DueEvent | None:
+        """The event that has been due for longest, None when none is; it is due next an interval
+        later."""
+        slot = min(self._schedule, key=_Slot.due_at, default=None)
+        if slot is None or slot.at > now:
             return None
-        if function == "led":
-            result = {"on": 1, "off": 0}.get(argument, -1)
-            self._ready = self._ready if result < 0 else result == 1
-            return result
-        if function == "echo":
-            self._greeting = argument
-            return len(argument.encode())
-        return 0
+        return DueEvent(slot.event, slot.take())
 
-    def read(self, variable: str) -> bytes | None:
-        """The variable's value as it travels; None when there is no such variable."""
-        found = self._variables().get(variable)
-        return None if found is None else encode_variable_value(*found)
-
-    def next_event(self) -> bytes:
-        """The data of the next event."""
+    def make(self, due: DueEvent, *, confirmable: bool) -> Publish:
+        """The message of a due event. Its data are those of the time when it was due, and so the
+        same whenever it is made."""
         self.events_made += 1
-        data = f"{self._device_id}-{self.events_made}".encode()
-        return data.ljust(min(self._workload.event_bytes, MAX_EVENT_DATA), b".")
+        event = due.event
+        data = event.data
+        if not isinstance(data, bytes):
+            text = data.render(lambda place: self._fill(place, due.at))
+            padded = text.encode().ljust(event.size_bytes, _PADDING)
+            # Cut between characters.
+            data = padded[:MAX_EVENT_DATA].decode(errors="ignore").encode()
+        return Publish(event.name, data, event.content_format, confirmable=confirmable)
+
+    def call(self, name: str, argument: str) -> int | None:
+        """What the function returns; None when there is no such function."""
+        function = self._functions.get(name)
+        if function is None:
+            return None
+        if function.into is not None:
+            self._variables[function.into].set(argument)
+        length = len(argument.encode())
+        return function.results.get(
+            argument, length if function.otherwise is None else function.otherwise
+        )
+
+    def read(self, name: str, now: float) -> bytes | None:
+        """The variable's value as it travels; None when there is no such variable."""
+        variable = self._variables.get(name)
+        return None if variable is None else encode_variable_value(variable.type, variable.at(now))
+
+    def receive(self, event: EventDown) -> bool:
+        """Takes an event; tells whether a handler wanted it."""
+        wanted = False
+        for subscription in self._behaviour.subscriptions:
+            if not event.name.startswith(subscription.prefix):
+                continue
+            if not subscription.takes.accepts(event.content_format):
+                continue
+            wanted = True
+            if subscription.into is not None:
+                data = (event.data or b"").decode(errors="replace")
+                self._variables[subscription.into].set(data)
+        return wanted
 
     def metrics(self, uptime_s: float, retransmissions: int) -> bytes:
         """The vital signs, as the metrics describe has them."""
-        values = {
-            _UPTIME: int(uptime_s),
-            _RETRANSMITTED: retransmissions,
-            _TOTAL_MEMORY: _MEMORY_BYTES,
-            _USED_MEMORY: _MEMORY_BYTES // 2,
-        }
-        return encode_metrics(Metrics(tuple(Metric(id_, value) for id_, value in values.items())))
+        return describing.metrics(uptime_s, retransmissions)
 
-    def _variables(self) -> dict[str, tuple[int, bool | int | float | str]]:
-        return {
-            "answer": (INT, _ANSWER),
-            "temperature": (DOUBLE, self._temperature),
-            "ready": (BOOL, self._ready),
-            "greeting": (STRING, self._greeting),
-        }
+    def _fill(self, place: str, at: float) -> str:
+        if place == COUNTER:
+            return str(self.events_made)
+        variable = self._variables.get(place)
+        return self._device[place] if variable is None else variable.text_at(at)
 
 
-def _system(app_hash: bytes) -> SystemDescribe:
-    """A bootloader, Device OS and an application, all in order."""
+class _Slot:
+    """When an event comes next."""
 
-    def module(
-        function: int, index: int, version: int, size: int, depends_on: ModuleDependency | None
-    ) -> Module:
-        return Module(
-            function=function,
-            index=index,
-            version=version,
-            max_size=size,
-            checked=_ALL_CHECKS,
-            passed=_ALL_CHECKS,
-            hash=app_hash if function == _USER_PART else None,
-            dependencies=() if depends_on is None else (depends_on,),
-        )
+    __slots__ = ("_chance", "_nominal_at", "at", "event")
 
-    bootloader = ModuleDependency(_BOOTLOADER, 0, _BOOTLOADER_VERSION)
-    device_os = ModuleDependency(_SYSTEM_PART, 1, SYSTEM_VERSION)
-    return SystemDescribe(
-        (
-            module(_BOOTLOADER, 0, _BOOTLOADER_VERSION, _BOOTLOADER_BYTES, None),
-            module(_SYSTEM_PART, 1, SYSTEM_VERSION, _SYSTEM_BYTES, bootloader),
-            module(_USER_PART, 1, 6, _USER_BYTES, device_os),
-        )
-    )
+    def __init__(self, event: Event, chance: Chance, started_at: float) -> None:
+        self.event = event
+        self._chance = chance
+        self._nominal_at = started_at + chance.draw() * event.interval_s
+        self.at = self._nominal_at
+
+    def due_at(self) -> float:
+        return self.at
+
+    def take(self) -> float:
+        """When it was due; the next time is an interval later, give or take the jitter."""
+        taken = self.at
+        event = self.event
+        self._nominal_at += event.interval_s
+        self.at = self._nominal_at
+        if event.jitter:
+            self.at += self._chance.between(-event.jitter, event.jitter) * event.interval_s
+        return taken

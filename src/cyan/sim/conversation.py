@@ -11,7 +11,8 @@ from typing import Final, Protocol
 
 import msgspec
 
-from cyan.sim.application import SYSTEM_SUBSCRIPTIONS, Application
+from cyan.sim.application import SYSTEM_SUBSCRIPTIONS, Application, DueEvent
+from cyan.sim.behaviour import Takes
 from cyan.sim.facts import EndReason, EventSent, EventSettled, EventSkipped, Fact, Outcome
 from cyan.sim.reliability import NEVER, Outstanding, Pending, Purpose, Received
 from cyan.sim.session import Numbers, Session, checksum
@@ -47,6 +48,8 @@ UPDATES_ENABLED: Final = "particle/device/updates/enabled"
 UPDATES_FORCED: Final = "particle/device/updates/forced"
 
 _USER_DISCONNECTED: Final = 2
+_NAME_END: Final = b"\0"
+"""Between name and data of an event that waits; names have no control characters."""
 _SUCCESS_CLASS: Final = 2
 _STARTUP: Final = frozenset(
     (
@@ -80,12 +83,9 @@ class Link(Protocol):
 
 
 class Profile(msgspec.Struct, frozen=True):
-    """What a conversation is about: the device's Hello, the prefixes that its application listens
-    to, the name of its event, the silence after which it pings."""
+    """What a conversation is about: the device's Hello, the silence after which it pings."""
 
     hello: Hello
-    subscriptions: tuple[str, ...]
-    event_name: str
     keep_alive_s: float
 
 
@@ -148,16 +148,20 @@ class Conversation:
         event = Publish(name, data)
         self.say(Purpose.SYSTEM_EVENT, lambda id_: encode_publish(id_, event), now)
 
-    def publish(self, now: float) -> None:
-        """Publishes the application's next event."""
-        if self.outstanding.count(Purpose.EVENT) >= MAX_OUTSTANDING_EVENTS:
+    def publish(self, due: DueEvent, now: float) -> None:
+        """Publishes an event of the application."""
+        confirmable = due.event.ack.is_confirmable(True)
+        if confirmable and self.outstanding.count(Purpose.EVENT) >= MAX_OUTSTANDING_EVENTS:
             self.link.on_fact(EventSkipped())
             return
-        name = self.profile.event_name
-        data = self.application.next_event()
-        self.link.on_fact(EventSent(name, data))
-        event = Publish(name, data)
-        self.say(Purpose.EVENT, lambda id_: encode_publish(id_, event), now, data)
+        event = self.application.make(due, confirmable=confirmable)
+        data = event.data or b""
+        self.link.on_fact(EventSent(event.name, data))
+        if not confirmable:
+            self.link.transmit(encode_publish(self.next_message_id(), event))
+            return
+        detail = event.name.encode() + _NAME_END + data
+        self.say(Purpose.EVENT, lambda id_: encode_publish(id_, event), now, detail)
 
     def say_goodbye(self, now: float) -> None:
         """Announces that the device goes because its user wants it to."""
@@ -251,8 +255,7 @@ class Conversation:
         if synced.application != checksum(describe):
             self._describe(APPLICATION, describe, now)
         if synced.subscriptions != self._subscriptions_checksum():
-            for prefix in self._all_subscriptions():
-                subscribe = Subscribe(prefix)
+            for subscribe in self._all_subscriptions():
                 self.say(
                     Purpose.SUBSCRIPTION,
                     lambda id_, subscribe=subscribe: encode_subscribe(id_, subscribe),  # type: ignore[misc]
@@ -301,7 +304,8 @@ class Conversation:
             self._sync(subscriptions=self._subscriptions_checksum())
 
     def _settle_event(self, pending: Pending, outcome: Outcome) -> None:
-        self.link.on_fact(EventSettled(self.profile.event_name, pending.detail, outcome))
+        name, _, data = pending.detail.partition(_NAME_END)
+        self.link.on_fact(EventSettled(name.decode(), data, outcome))
 
     def _has_said_all(self) -> bool:
         return not self._blocks and not any(map(self.outstanding.count, _STARTUP))
@@ -309,11 +313,20 @@ class Conversation:
     def _sync(self, **checksums: int) -> None:
         self._session.synced = msgspec.structs.replace(self._session.synced, **checksums)
 
-    def _all_subscriptions(self) -> tuple[str, ...]:
-        return SYSTEM_SUBSCRIPTIONS + self.profile.subscriptions
+    def _all_subscriptions(self) -> list[Subscribe]:
+        return [Subscribe(prefix) for prefix in SYSTEM_SUBSCRIPTIONS] + [
+            Subscribe(
+                subscription.prefix,
+                binary=subscription.takes is Takes.ALL,
+                cbor=subscription.takes is Takes.CBOR,
+            )
+            for subscription in self.application.subscriptions
+        ]
 
     def _subscriptions_checksum(self) -> int:
-        return checksum("\0".join(self._all_subscriptions()).encode())
+        return checksum(
+            b"".join(encode_subscribe(0, subscribe) for subscribe in self._all_subscriptions())
+        )
 
     def _hello_checksum(self) -> int:
         return checksum(encode_hello(0, self.profile.hello))

@@ -12,7 +12,8 @@ from typing import Final
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from cyan.sim.application import EVENT_NAME, Application, Workload
+from cyan.sim.application import Application
+from cyan.sim.behaviour import Behaviour
 from cyan.sim.conversation import Conversation, Profile
 from cyan.sim.facts import EndReason, Fact, HandshakeDone, Host, State, StateChanged
 from cyan.sim.identity import Identity
@@ -76,7 +77,7 @@ class Device:
         self,
         identity: Identity,
         platform: Platform,
-        workload: Workload,
+        behaviour: Behaviour,
         server_public_key: ec.EllipticCurvePublicKey,
         host: Host,
         *,
@@ -89,14 +90,12 @@ class Device:
         self._server_public_key = server_public_key
         # The seed decides every random byte, so that a run can be had again.
         self._random = Random(f"{seed}/{identity.device_id}")  # noqa: S311
-        self._application = Application(identity.device_id, identity.name, workload, self._random)
+        self._application = Application(
+            identity.device_id, identity.name, behaviour, f"{seed}/{identity.device_id}"
+        )
         self._numbers = Numbers(1, self._random.randrange(_TOKENS))
         self._outstanding = Outstanding(self._random)
-        self._profile = Profile(
-            _hello(identity, platform), workload.subscriptions, EVENT_NAME, platform.keep_alive_s
-        )
-        self._event_interval_s = workload.event_interval_s
-        self._next_event_at = NEVER
+        self._profile = Profile(_hello(identity, platform), platform.keep_alive_s)
         self._connect_at = NEVER
         self._failed_attempts = 0
         self._handshake: ClientHandshake | None = None
@@ -131,13 +130,11 @@ class Device:
         """Connects at that time."""
         self._started_at = at
         self._connect_at = at
-        if self._event_interval_s is not None:
-            # Each device has its own place in the interval, so that a fleet's load is even.
-            self._next_event_at = at + self._random.random() * self._event_interval_s
+        self._application.boot(at)
 
     def say_goodbye(self, now: float) -> None:
         """Publishes nothing more and, when online, tells the server that it goes."""
-        self._next_event_at = NEVER
+        self._application.halt()
         if self._conversation is not None and self._conversation.is_online:
             self._conversation.say_goodbye(now)
 
@@ -145,7 +142,7 @@ class Device:
         """Ends the connection without another word; the session is kept."""
         self.end(EndReason.STOPPED, now)
         self._connect_at = NEVER
-        self._next_event_at = NEVER
+        self._application.halt()
 
     def store(self, ahead: int = 0) -> StoredDevice:
         """What to write down, as if `ahead` more messages had been sent."""
@@ -165,12 +162,14 @@ class Device:
             deadline = self._handshake_deadline
         else:
             deadline = self._connect_at
-        return min(deadline, self._next_event_at)
+        return min(deadline, self._application.deadline())
 
     def on_deadline(self, now: float) -> None:
         """Does what is due."""
-        if self._next_event_at <= now:
-            self._on_event_due(now)
+        while due := self._application.take_due(now):
+            # Events whose time passed while the device was away are not made up for.
+            if self._conversation is not None and self._conversation.is_online:
+                self._conversation.publish(due, now)
         if self._conversation is not None:
             if self._conversation.deadline() <= now:
                 self._conversation.on_deadline(now)
@@ -331,14 +330,6 @@ class Device:
             conversation.on_acknowledgement(message, now)
         elif not conversation.waits_for_hello and self._requests is not None:
             self._requests.on_request(message, now)
-
-    def _on_event_due(self, now: float) -> None:
-        assert self._event_interval_s is not None
-        # Events whose time passed while the device was away are not made up for.
-        missed = (now - self._next_event_at) // self._event_interval_s
-        self._next_event_at += (missed + 1) * self._event_interval_s
-        if self._conversation is not None and self._conversation.is_online:
-            self._conversation.publish(now)
 
     def _change(self, state: State, reason: EndReason | None = None) -> None:
         was_online = self.state is State.ONLINE

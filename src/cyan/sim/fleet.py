@@ -8,7 +8,7 @@ from typing import Final
 
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from cyan.sim.application import Workload
+from cyan.sim.behaviour import Behaviour
 from cyan.sim.device import Device
 from cyan.sim.facts import EventSent, EventSettled, Fact, Outcome, State, StateChanged
 from cyan.sim.identity import Identity
@@ -44,7 +44,7 @@ class Fleet:
         address: tuple[str, int],
         server_public_key: ec.EllipticCurvePublicKey,
         platform: Platform,
-        workload: Workload,
+        behaviour: Behaviour,
         reporter: Reporter,
         *,
         seed: str,
@@ -69,7 +69,7 @@ class Fleet:
             member.device = Device(
                 identity,
                 platform,
-                workload,
+                behaviour,
                 server_public_key,
                 member,
                 seed=seed,

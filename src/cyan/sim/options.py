@@ -6,7 +6,7 @@ from typing import Final
 
 import msgspec
 
-from cyan.sim.application import DEFAULT_EVENT_INTERVAL_S, DEFAULT_SUBSCRIPTION
+from cyan.sim.behaviour import DEFAULT_EVENT_INTERVAL_S, DEFAULT_SUBSCRIPTION
 from cyan.sim.platforms import PLATFORMS
 
 DEFAULT_COUNT: Final = 3

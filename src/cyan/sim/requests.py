@@ -35,9 +35,6 @@ from cyan.wire.messages import (
 RESET_EVENT: Final = "spark/device/reset"
 """`reboot`, `safe mode`, `dfu` or `network` (§3.11): all mean that the connection starts anew."""
 
-_TEXT_FORMATS: Final = frozenset((coap.TEXT, coap.LINK_FORMAT, coap.XML, coap.JSON))
-"""A handler without flags gets these only (§2.4, §3.8)."""
-
 _FORCE_HANDSHAKE: Final = 1
 
 
@@ -120,7 +117,7 @@ class Requests:
         self._link.on_fact(Answered("function", call.name))
 
     def _on_read(self, request: VariableRequest, token: bytes, now: float) -> None:
-        value = self._conversation.application.read(request.name)
+        value = self._conversation.application.read(request.name, now)
 
         def encode(message_id: int) -> bytes:
             if value is None:
@@ -136,9 +133,7 @@ class Requests:
             self._conversation.say_system_event(UPDATES_FORCED, data, now)
         elif event.name == RESET_EVENT:
             self._link.end(EndReason.RESTART, now)
-        elif event.content_format in _TEXT_FORMATS and event.name.startswith(
-            self._conversation.profile.subscriptions
-        ):
+        elif self._conversation.application.receive(event):
             self._link.on_fact(EventReceived(event.name, data))
 
     def _on_key_change(self, request: KeyChange, message: coap.Message, now: float) -> None:

@@ -12,7 +12,7 @@ import msgspec
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 
-from cyan.sim.application import Workload
+from cyan.sim.behaviour import built_in
 from cyan.sim.fleet import Fleet
 from cyan.sim.identity import make_identities
 from cyan.sim.journal import Journal
@@ -62,7 +62,11 @@ def main(options: Options) -> int:
                 server.address,
                 server.public_key,
                 PLATFORMS[options.platform],
-                Workload(options.event_interval_s, options.event_size, options.subscribe),
+                built_in(
+                    event_interval_s=options.event_interval_s,
+                    event_bytes=options.event_size,
+                    subscriptions=options.subscribe,
+                ),
                 reporter,
                 seed=seed,
                 journal=journal,
