@@ -105,6 +105,7 @@ class Device:
         self._requests: Requests | None = None
         self._is_accepted = False
         self._is_resuming = False
+        self._is_paused = False
         self._started_at = 0.0
         self._session: Session | None = None
         self._peers = self._fingerprint_peers()
@@ -144,6 +145,17 @@ class Device:
         self._connect_at = NEVER
         self._application.halt()
 
+    def pause(self, reason: EndReason, now: float) -> None:
+        """Ends the connection and does nothing until `resume`. The application's memory is kept."""
+        self.end(reason, now)
+        self._connect_at = NEVER
+        self._is_paused = True
+
+    def resume(self, now: float) -> None:
+        """Connects again."""
+        self._is_paused = False
+        self._connect_at = now
+
     def store(self, ahead: int = 0) -> StoredDevice:
         """What to write down, as if `ahead` more messages had been sent."""
         return StoredDevice(
@@ -156,6 +168,8 @@ class Device:
 
     def deadline(self) -> float:
         """When `on_deadline` has to be called."""
+        if self._is_paused:
+            return NEVER
         if self._conversation is not None:
             deadline = self._conversation.deadline()
         elif self._handshake is not None:

@@ -21,6 +21,9 @@ class EndReason(Enum):
     PROTOCOL_ERROR = "protocol error"
     RESTART = "restart"
     STOPPED = "stopped"
+    SLEEP = "sleep"
+    REBOOT = "reboot"
+    POWER_CUT = "power cut"
 
     MESSAGE_TIMEOUT = "message timeout"
     RESET = "reset by the server"
@@ -28,6 +31,8 @@ class EndReason(Enum):
     KEY_CHANGE = "key change asked"
     UNKNOWN_MESSAGE = "unknown message from the server"
     HANDSHAKE_FAILED = "handshake failed"
+    MEMORY_LOST = "power cut, session lost"
+    OTHER_KEYS = "other keys"
 
     @property
     def keeps_session(self) -> bool:
@@ -37,6 +42,9 @@ class EndReason(Enum):
             EndReason.PROTOCOL_ERROR,
             EndReason.RESTART,
             EndReason.STOPPED,
+            EndReason.SLEEP,
+            EndReason.REBOOT,
+            EndReason.POWER_CUT,
         )
 
 
