@@ -150,6 +150,7 @@ class World:
         seed: str = SEED,
         index: int = 0,
         cloud: Cloud | None = None,
+        claim_code: str | None = None,
         stored: StoredDevice | None = None,
         now: float = 0.0,
     ) -> None:
@@ -166,6 +167,7 @@ class World:
             SERVER_KEY.public_key(),
             self,
             seed=seed,
+            claim_code=claim_code,
             stored=stored,
         )
         self.device.start(now)

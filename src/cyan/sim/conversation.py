@@ -44,6 +44,7 @@ server answers after it has come back."""
 BLOCK_BYTES: Final = 1024
 """Of a describe (device-protocol.md §2.5)."""
 
+CLAIM_CODE: Final = "spark/device/claim/code"
 UPDATES_ENABLED: Final = "particle/device/updates/enabled"
 UPDATES_FORCED: Final = "particle/device/updates/forced"
 
@@ -64,7 +65,10 @@ _STARTUP: Final = frozenset(
 
 
 class Link(Protocol):
-    """The connection below a conversation."""
+    """The connection below a conversation, and what the device keeps over connections."""
+
+    claim_code: str | None
+    """What the device shows at full handshakes until the server has taken it."""
 
     def transmit(self, message: bytes) -> None:
         """Seals and sends one CoAP message."""
@@ -240,6 +244,8 @@ class Conversation:
         self._sync(hello=self._hello_checksum())
         self.link.on_accepted()
         self._describe(SYSTEM, self.application.system_describe, now)
+        if self.link.claim_code is not None:
+            self.say_system_event(CLAIM_CODE, self.link.claim_code.encode(), now)
         token = self._numbers.next_token()
         self.say(Purpose.TIME, lambda id_: encode_time_request(id_, token), now)
         self._say_updates(now)

@@ -82,8 +82,10 @@ class Device:
         host: Host,
         *,
         seed: str,
+        claim_code: str | None = None,
         stored: StoredDevice | None = None,
     ) -> None:
+        self.claim_code = claim_code
         self.identity = identity
         self.state = State.OFFLINE
         self._host = host
@@ -106,6 +108,7 @@ class Device:
         self._is_accepted = False
         self._is_resuming = False
         self._is_paused = False
+        self._given_claim_code = claim_code
         self._started_at = 0.0
         self._session: Session | None = None
         self._peers = self._fingerprint_peers()
@@ -164,6 +167,7 @@ class Device:
             self._numbers.token,
             self._application.events_made + ahead,
             None if self._session is None else store_session(self._session, ahead),
+            used_claim_code=self._given_claim_code if self.claim_code is None else None,
         )
 
     def deadline(self) -> float:
@@ -359,6 +363,8 @@ class Device:
 
     def _restore(self, stored: StoredDevice) -> None:
         self._application.events_made = stored.events_made
+        if stored.used_claim_code == self.claim_code:
+            self.claim_code = None
         if stored.peers == self._peers and stored.session is not None:
             self._numbers = Numbers(stored.message_id, stored.token)
             self._session = restore_session(stored.session)

@@ -35,6 +35,9 @@ from cyan.wire.messages import (
 RESET_EVENT: Final = "spark/device/reset"
 """`reboot`, `safe mode`, `dfu` or `network` (§3.11): all mean that the connection starts anew."""
 
+CLAIMED_PREFIX: Final = "spark/device/claim/"
+"""Any event that begins so makes the device forget its claim code (§3.11)."""
+
 _FORCE_HANDSHAKE: Final = 1
 
 
@@ -131,6 +134,8 @@ class Requests:
         data = event.data or b""
         if event.name == UPDATES_FORCED:
             self._conversation.say_system_event(UPDATES_FORCED, data, now)
+        elif event.name.startswith(CLAIMED_PREFIX):
+            self._link.claim_code = None
         elif event.name == RESET_EVENT:
             self._link.end(EndReason.RESTART, now)
         elif self._conversation.application.receive(event):

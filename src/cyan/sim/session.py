@@ -79,13 +79,15 @@ class StoredSession(msgspec.Struct, frozen=True):
 
 class StoredDevice(msgspec.Struct, frozen=True):
     """A device as it is written down. `peers` is a checksum of both sides' public keys: a session
-    made with other keys is of no use."""
+    made with other keys is of no use. `used_claim_code` is not shown
+    again."""
 
     peers: str
     message_id: int
     token: int
     events_made: int
     session: StoredSession | None
+    used_claim_code: str | None = None
 
 
 def store_session(session: Session, ahead: int) -> StoredSession:
