@@ -8,13 +8,14 @@ import math
 from functools import cached_property
 from typing import Final
 
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from cyan.sim.platforms import Transport
+from cyan.sim.rsakeys import derive_key
 
 ID_PREFIX: Final = "5eed"
 """Begins the id of every simulated device; ids of real boards begin otherwise."""
-
-TRANSPORT: Final = "udp"
 
 _P256_ORDER: Final = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
 """FIPS 186-4 D.1.2.3."""
@@ -34,23 +35,34 @@ _NOUNS: Final = _NOUN_TEXT.split()
 
 
 class Identity:
-    """The device number `index` of a seed: its 24-digit `device_id`, `name` and P-256 key."""
+    """The device number `index` of a seed: its 24-digit `device_id`, `name` and keys.
 
-    def __init__(self, seed: str, index: int) -> None:
+    It has a P-256 key for UDP and an RSA-1024 key for TCP; `transport` tells which one the cloud
+    gets to know.
+    """
+
+    def __init__(self, seed: str, index: int, transport: Transport = Transport.UDP) -> None:
         self.index = index
+        self.transport = transport
+        self._seed = seed
         self.device_id = ID_PREFIX + _digest("id", seed, index)[:10].hex()
         self.name = _name(seed, index)
         self._scalar = int.from_bytes(_digest("key", seed, index), "big") % (_P256_ORDER - 1) + 1
 
     @cached_property
     def key(self) -> ec.EllipticCurvePrivateKey:
-        """The private key; made when first asked for."""
+        """The private key for UDP; made when first asked for."""
         return ec.derive_private_key(self._scalar, ec.SECP256R1())
+
+    @cached_property
+    def rsa_key(self) -> rsa.RSAPrivateKey:
+        """The private key for TCP; made when first asked for."""
+        return derive_key(self._seed, self.index)
 
     @property
     def public_key_pem(self) -> str:
         """The public key as the cloud gets to know it (SubjectPublicKeyInfo in PEM)."""
-        public = self.key.public_key()
+        public = (self.rsa_key if self.transport is Transport.TCP else self.key).public_key()
         return public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
 
     def describe(self) -> dict[str, str]:
@@ -58,14 +70,14 @@ class Identity:
         return {
             "id": self.device_id,
             "name": self.name,
-            "transport": TRANSPORT,
+            "transport": self.transport.value,
             "public_key": self.public_key_pem,
         }
 
 
-def make_identities(seed: str, count: int) -> list[Identity]:
+def make_identities(seed: str, count: int, transport: Transport = Transport.UDP) -> list[Identity]:
     """The first `count` devices of a seed."""
-    return [Identity(seed, index) for index in range(count)]
+    return [Identity(seed, index, transport) for index in range(count)]
 
 
 def _digest(purpose: str, seed: str, index: int) -> bytes:
