@@ -17,6 +17,7 @@ COMMANDS: Final = {
     "device": "cyan.cli.device:device",
     "keys": "cyan.cli.keys:keys",
     "sim": "cyan.cli.sim:sim",
+    "doctor": "cyan.cli.doctor:doctor",
 }
 
 
