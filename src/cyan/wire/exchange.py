@@ -199,6 +199,10 @@ class Exchange:
                 self._by_id.pop(request.message_id, None)
             self._respond(request, message)
 
+    def is_waiting_for(self, message_id: int) -> bool:
+        """Whether a message of ours with this id is not acknowledged yet."""
+        return bool(self._by_id) and message_id in (self._by_id or ())
+
     def on_pong(self) -> None:
         """An empty acknowledgement came whose id says nothing: the oldest message that awaits no
         more than that is acknowledged (device-protocol.md §1.3.3)."""

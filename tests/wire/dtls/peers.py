@@ -26,6 +26,7 @@ DEVICE_KEY = ec.derive_private_key(0xDE1CE, ec.SECP256R1())
 CLIENT_ENTROPY = bytes(range(64))
 SERVER_ENTROPY = bytes(range(64, 128))
 CONNECTION_ID = b"\x01\x02\x03\x04\x05\x06\x07\x08"
+DEVICE_ID = bytes.fromhex("0123456789abcdef01234567")
 ADDRESS = b"192.0.2.7:49152"
 
 DELIVER, DROP, TWICE, LATE = "deliver", "drop", "twice", "late"
@@ -33,6 +34,7 @@ DELIVER, DROP, TWICE, LATE = "deliver", "drop", "twice", "late"
 
 def device(
     *,
+    offer_connection_id: bool = True,
     offer_extended_master_secret: bool = False,
     max_datagram_bytes: int = 1280,
     server_public_key: ec.EllipticCurvePublicKey | None = None,
@@ -41,32 +43,45 @@ def device(
         device_key=DEVICE_KEY,
         server_public_key=server_public_key or SERVER_KEY.public_key(),
         entropy=CLIENT_ENTROPY,
+        offer_connection_id=offer_connection_id,
+        device_id=DEVICE_ID,
         offer_extended_master_secret=offer_extended_master_secret,
         max_datagram_bytes=max_datagram_bytes,
     )
 
 
-def server_for(hello_datagram: bytes) -> ServerHandshake:
+def server_for(
+    hello_datagram: bytes,
+    *,
+    send_certificate: bool = False,
+    accept_extended_master_secret: bool = False,
+) -> ServerHandshake:
     """A handshake begun by this hello, its cookie not asked for."""
     return ServerHandshake(
         read_client_hello(hello_datagram),
         server_key=SERVER_KEY,
         entropy=SERVER_ENTROPY,
         connection_id=CONNECTION_ID,
+        send_certificate=send_certificate,
+        accept_extended_master_secret=accept_extended_master_secret,
     )
 
 
 class Server:
     """The least that must stand around a ServerHandshake, for one address."""
 
-    def __init__(self, first_sequence: int = 0) -> None:
+    def __init__(
+        self, first_sequence: int = 0, *, accept_extended_master_secret: bool = False
+    ) -> None:
         self.handshake: ServerHandshake | None = None
         self.records: ServerRecords | None = None
         self.received: list[bytes] = []
         self._first_sequence = first_sequence
+        self._accept_extended_master_secret = accept_extended_master_secret
 
     def receive(self, datagram: bytes) -> list[bytes]:
-        if datagram[0] in (CID, MOVED_CID) and self.records is not None:
+        is_protected = datagram[0] in (CID, MOVED_CID) or datagram[3:5] != b"\0\0"
+        if is_protected and self.records is not None:
             return self._on_protected(self.records, datagram)
         try:
             hello = read_client_hello(datagram)
@@ -75,7 +90,9 @@ class Server:
         if hello is not None and (self.handshake is None or not self.handshake.is_of(hello)):
             if not has_cookie(b"secret", ADDRESS, hello):
                 return [hello_verify_request(hello, make_cookie(b"secret", ADDRESS, hello))]
-            self.handshake = server_for(datagram)
+            self.handshake = server_for(
+                datagram, accept_extended_master_secret=self._accept_extended_master_secret
+            )
             return [self.handshake.flight]
         if self.handshake is None:
             return []
@@ -87,6 +104,7 @@ class Server:
                 self.records = ServerRecords(
                     established.keys,
                     established.connection_id,
+                    has_connection_id=established.has_connection_id,
                     send_sequence=self._first_sequence,
                     highest_received=established.highest_received,
                     replay_window=established.replay_window,

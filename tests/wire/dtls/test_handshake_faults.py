@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from cyan.wire.dtls.handshake import CERTIFICATE, decode_fragments
 from cyan.wire.dtls.record import (
+    APPLICATION_DATA,
     CID,
     HANDSHAKE,
     HEADER_BYTES,
@@ -15,7 +16,9 @@ from cyan.wire.dtls.record import (
 )
 from cyan.wire.dtls.server import MAX_EARLY_RECORDS, ServerHandshake
 from tests.wire.dtls.peers import (
+    CONNECTION_ID,
     DELIVER,
+    DEVICE_ID,
     DROP,
     LATE,
     TWICE,
@@ -54,21 +57,41 @@ def test_a_good_network_needs_three_datagrams_of_the_device_and_no_timer() -> No
     assert_they_talk(client, server)
 
 
-def test_the_extended_master_secret_is_used_when_it_was_offered() -> None:
-    client, server = device(offer_extended_master_secret=True), Server()
+def test_firmware_before_3_1_shakes_hands_without_a_connection_id() -> None:
+    client, server = device(offer_connection_id=False), Server()
     assert shake_hands(client, server) == 0
     assert_they_talk(client, server)
-    plain_client, plain_server = device(), Server()
-    shake_hands(plain_client, plain_server)
+    assert client.established is not None
+    assert client.established.connection_id == b""
+    assert client.established.device_id == DEVICE_ID
+    assert server.handshake is not None
+    assert server.handshake.established is not None
+    assert not server.handshake.established.has_connection_id
     assert server.records is not None
-    assert plain_server.records is not None
-    assert server.records.keys != plain_server.records.keys
+    assert server.records.connection_id == CONNECTION_ID
+    assert client.established.seal_data(b"data")[0] == APPLICATION_DATA
 
 
+@pytest.mark.parametrize("offered", [True, False])
+@pytest.mark.parametrize("accepted", [True, False])
+def test_the_extended_master_secret_is_used_when_both_sides_want_it(
+    offered: bool, accepted: bool
+) -> None:
+    client = device(offer_extended_master_secret=offered)
+    server = Server(accept_extended_master_secret=accepted)
+    assert shake_hands(client, server) == 0
+    assert_they_talk(client, server)
+    hello = split_records(server.handshake.flight)[0] if server.handshake else b""
+    assert (b"\x00\x17\x00\x00" in hello) == (offered and accepted)
+
+
+@pytest.mark.parametrize("offer_connection_id", [True, False])
 @pytest.mark.parametrize("number", range(6))
 @pytest.mark.parametrize("fault", [DROP, TWICE, LATE])
-def test_one_datagram_lost_doubled_or_late_does_not_matter(number: int, fault: str) -> None:
-    client, server = device(), Server()
+def test_one_datagram_lost_doubled_or_late_does_not_matter(
+    number: int, fault: str, offer_connection_id: bool
+) -> None:
+    client, server = device(offer_connection_id=offer_connection_id), Server()
     shake_hands(client, server, [DELIVER] * number + [fault])
     assert_they_talk(client, server)
 
@@ -77,11 +100,13 @@ def test_one_datagram_lost_doubled_or_late_does_not_matter(number: int, fault: s
 @given(
     faults=st.lists(st.sampled_from([DELIVER, DROP, TWICE, LATE]), max_size=30),
     max_datagram_bytes=st.sampled_from([100, 150, 300, 508, 1280]),
+    offer_connection_id=st.booleans(),
 )
 def test_any_row_of_faults_ends_in_a_session_whatever_the_fragments(
-    faults: list[str], max_datagram_bytes: int
+    faults: list[str], max_datagram_bytes: int, offer_connection_id: bool
 ) -> None:
-    client, server = device(max_datagram_bytes=max_datagram_bytes), Server()
+    client = device(max_datagram_bytes=max_datagram_bytes, offer_connection_id=offer_connection_id)
+    server = Server()
     shake_hands(client, server, faults)
     assert_they_talk(client, server)
 
@@ -104,12 +129,13 @@ def test_a_device_keeps_to_508_bytes_after_its_second_retransmission() -> None:
     assert_they_talk(client, server)
 
 
-def test_a_finished_that_overtakes_its_flight_waits_for_it() -> None:
-    client = device()
+@pytest.mark.parametrize("offer_connection_id", [True, False])
+def test_a_finished_that_overtakes_its_flight_waits_for_it(offer_connection_id: bool) -> None:
+    client = device(offer_connection_id=offer_connection_id)
     server = server_for(client.start())
     [flight] = client.feed(server.flight)
     *plain, finished = split_records(flight)
-    assert finished[0] == CID
+    assert finished[0] == (CID if offer_connection_id else HANDSHAKE)
     assert server.feed(finished) is None
     due = [is_final_flight_due(server, record) for record in reversed(plain)]
     assert due == [False] * 3 + [True]

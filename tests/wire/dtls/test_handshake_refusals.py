@@ -14,6 +14,7 @@ from cyan.wire.dtls.alerts import (
     ILLEGAL_PARAMETER,
     PROTOCOL_VERSION,
     UNEXPECTED_MESSAGE,
+    UNSUPPORTED_EXTENSION,
     WARNING,
     decode_alert,
     encode_alert,
@@ -229,10 +230,11 @@ def test_a_device_refuses_a_server_with_another_key() -> None:
 
 def test_a_device_refuses_a_certificate_of_the_server() -> None:
     client = device()
-    server = server_for(client.start())
-    hello = split_records(server.flight)[0]
+    server = server_for(client.start(), send_certificate=True)
+    certificate = split_records(server.flight)[1]
     body = b"\0\0\x5b" + encode_public_key(SERVER_KEY.public_key())
-    [alert] = client.feed(hello + message_datagram(CERTIFICATE, 1, body))
+    assert certificate[HEADER_BYTES:] == encode_message(CERTIFICATE, 1, body).encoded
+    [alert] = client.feed(server.flight)
     assert alert_in(alert) == (FATAL, UNEXPECTED_MESSAGE)
     assert alert[HEADER_BYTES:] == b"\x02\x0a"  # as device-protocol.md §1.4.2 saw it
     assert server.feed(alert) is None
@@ -282,6 +284,14 @@ def test_a_device_discards_a_session_without_a_connection_id_of_8_bytes(
     assert "connection id" in client.failed
     assert [alert_in(answer) for answer in answers] == [(FATAL, ILLEGAL_PARAMETER)] * alerts
     assert client.retransmit() == []
+
+
+def test_a_device_before_3_1_refuses_a_connection_id_that_it_did_not_offer() -> None:
+    client = device(offer_connection_id=False)
+    server = server_for(client.start())
+    old, new = "000b00020100", "000b00020100" + "00fe0009080102030405060708"
+    [alert] = client.feed(changed_server_hello(server.flight, old, new))
+    assert alert_in(alert) == (FATAL, UNSUPPORTED_EXTENSION)
 
 
 @pytest.mark.parametrize(

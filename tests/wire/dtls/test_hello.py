@@ -123,7 +123,7 @@ def test_what_is_not_one_whole_hello_is_malformed(datagram: bytes) -> None:
         ("0013000201", "fafa000201", "extension 19", HANDSHAKE_FAILURE),
         ("001300020102", "001300020100", "extension 19", HANDSHAKE_FAILURE),
         ("001400020102", "001400020100", "extension 20", HANDSHAKE_FAILURE),
-        ("00fe000100", "0036000100", "connection id", HANDSHAKE_FAILURE),
+        ("00fe000100", "00fe000107", "id for our records", HANDSHAKE_FAILURE),
     ],
 )
 def test_a_hello_without_what_we_need_is_refused_by_an_alert(
@@ -141,10 +141,18 @@ def test_a_hello_without_what_we_need_is_refused_by_an_alert(
     assert len(refusal.value.alert) < len(body)
 
 
-def test_a_hello_of_firmware_before_3_1_is_refused_for_its_missing_connection_id() -> None:
-    body = BODY.replace(b"\0\x2d\0\x0d", b"\0\x28\0\x0d").replace(b"\0\xfe\0\x01\0", b"")
-    with pytest.raises(Refused, match="connection id"):
-        handshake_of(read_client_hello(datagram_of(body)))
+@pytest.mark.parametrize("replacement", [b"", b"\0\x36\0\x01\0"], ids=["none", "RFC 9146"])
+def test_a_hello_without_extension_254_is_served_without_a_connection_id(
+    replacement: bytes,
+) -> None:
+    length = bytes((0, 0x28 + len(replacement)))
+    body = BODY.replace(b"\0\x2d\0\x0d", length + b"\0\x0d").replace(b"\0\xfe\0\x01\0", replacement)
+    hello = read_client_hello(datagram_of(body))
+    assert not hello.offers_connection_id
+    assert handshake_of(hello).established is None
+    answer = encode_server_hello(hello, b"r" * 32, b"conn. id")
+    extensions = decode_server_hello(encode_message(SERVER_HELLO, 0, answer)).extensions
+    assert sorted(extensions) == [11, 19, 20, 0xFF01]
 
 
 def test_the_server_hello_has_only_extensions_that_were_offered() -> None:

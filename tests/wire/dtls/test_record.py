@@ -1,5 +1,7 @@
 """Records on their own: literal vectors, replay, moving, restored sessions, bounds, garbage."""
 
+from collections.abc import Callable
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,12 +14,14 @@ from cyan.wire.dtls.record import (
     MAX_CONTENT_BYTES,
     MAX_RECORDS_PER_DATAGRAM,
     MAX_SEQUENCE,
+    MOVED,
     MOVED_CID,
     DeviceRecords,
     Keys,
     ServerRecords,
     connection_id_of,
     plaintext_record,
+    split_moved,
     split_records,
 )
 from cyan.wire.errors import MalformedError, MisuseError
@@ -32,6 +36,7 @@ DEVICE_RECORD = bytes.fromhex(
 SERVER_RECORD = bytes.fromhex("17fefd000100000000000100140001000000000001efd518e86a8c9da12b6e72d2")
 EMPTY_CON = bytes.fromhex("40000002")
 EMPTY_ACK = bytes.fromhex("60000002")
+DEVICE_ID = bytes.fromhex("0123456789abcdef01234567")
 KEYS = Keys(b"c" * 16, b"s" * 16, b"cciv", b"ssiv")
 
 
@@ -72,6 +77,83 @@ def test_a_moving_device_marks_its_records_until_it_has_opened_one() -> None:
     assert device.seal_data(b"three")[0] == CID
 
 
+def pair_without_id() -> tuple[ServerRecords, DeviceRecords]:
+    """Firmware before 3.1."""
+    server = ServerRecords(KEYS, ID, has_connection_id=False)
+    return server, DeviceRecords(KEYS, b"", device_id=DEVICE_ID)
+
+
+def test_ordinary_records_go_both_ways_where_there_is_no_connection_id() -> None:
+    # What one direction has under its key, the other has too: SERVER_RECORD is the witness of both.
+    device = DeviceRecords(VECTOR_KEYS, b"", send_sequence=1)
+    assert device.seal_data(EMPTY_ACK) == SERVER_RECORD
+    server = ServerRecords(VECTOR_KEYS, ID, has_connection_id=False)
+    assert server.open(SERVER_RECORD) == (APPLICATION_DATA, EMPTY_ACK)
+    assert server.open(SERVER_RECORD) is None
+
+
+@given(
+    content=st.binary(max_size=64),
+    content_type=st.sampled_from([APPLICATION_DATA, ALERT, HANDSHAKE]),
+)
+def test_any_content_arrives_where_there_is_no_connection_id(
+    content: bytes, content_type: int
+) -> None:
+    server, device = pair_without_id()
+    assert server.open(device.seal(content_type, content)) == (content_type, content)
+    assert device.open(server.seal(content_type, content)) == (content_type, content)
+
+
+def test_neither_form_opens_in_a_session_of_the_other() -> None:
+    with_id, device = pair()
+    without_id, old_device = pair_without_id()
+    assert (with_id.has_connection_id, without_id.has_connection_id) == (True, False)
+    assert with_id.open(old_device.seal_data(b"x" * 20)) is None
+    assert without_id.open(device.seal_data(b"x" * 20)) is None
+    assert (with_id.highest_received, without_id.highest_received) == (-1, -1)
+
+
+def test_an_old_moving_device_puts_its_id_behind_its_data_until_it_has_opened_a_record() -> None:
+    server, device = pair_without_id()
+    device.moving = True
+    datagram = device.seal_data(b"one")
+    # device-protocol.md §1.4.6: 254 in place of 23, the id and 0c behind the record.
+    assert datagram[0] == MOVED == 254
+    assert datagram.endswith(DEVICE_ID + b"\x0c")
+    moved = split_moved(datagram)
+    assert moved == (DEVICE_ID, b"\x17" + datagram[1:-13])
+    assert server.open(moved[1]) == (APPLICATION_DATA, b"one")
+    # Firmware 2.3.1 marks nothing but data.
+    alert = device.seal(ALERT, b"\x01\x00")
+    assert split_moved(alert) is None
+    assert server.open(alert) == (ALERT, b"\x01\x00")
+    assert device.open(server.seal_data(b"answer")) == (APPLICATION_DATA, b"answer")
+    assert device.seal_data(b"two")[0] == APPLICATION_DATA
+
+
+def test_an_old_device_cannot_move_without_its_id() -> None:
+    device = DeviceRecords(KEYS, b"", moving=True)
+    with pytest.raises(MisuseError):
+        device.seal_data(b"x")
+    assert device.send_sequence == 0
+    with pytest.raises(MisuseError):
+        DeviceRecords(KEYS, b"", device_id=DEVICE_ID[:-1])
+
+
+def test_a_moved_datagram_is_whole_or_nothing() -> None:
+    device = DeviceRecords(KEYS, b"", moving=True, device_id=DEVICE_ID)
+    datagram = device.seal_data(b"")
+    assert split_moved(datagram) is not None
+    for index in (0, 1, 2, 3, 4, 11, 12, len(datagram) - 1):
+        changed = bytearray(datagram)
+        changed[index] ^= 1
+        assert split_moved(bytes(changed)) is None
+    for end in range(len(datagram)):
+        assert split_moved(datagram[:end]) is None
+    assert split_moved(datagram + b"\x0c") is None
+    assert split_moved(DEVICE_RECORD) is None
+
+
 def test_a_replayed_record_is_refused_whatever_its_outer_type() -> None:
     server, device = pair()
     record = device.seal_data(b"once")
@@ -100,8 +182,11 @@ def test_a_jump_past_the_window_forgets_what_was_before() -> None:
     assert server.open(old) is None
 
 
-def test_a_forged_record_changes_nothing() -> None:
-    server, device = pair()
+@pytest.mark.parametrize("make", [pair, pair_without_id])
+def test_a_forged_record_changes_nothing(
+    make: Callable[[], tuple[ServerRecords, DeviceRecords]],
+) -> None:
+    server, device = make()
     device.send_sequence = 500
     record = device.seal_data(b"payload")
     for index in range(len(record)):
@@ -188,6 +273,7 @@ def test_no_sequence_number_is_used_twice_even_at_the_end() -> None:
     for records in (
         ServerRecords(KEYS, ID, send_sequence=MAX_SEQUENCE),
         DeviceRecords(KEYS, ID, send_sequence=MAX_SEQUENCE),
+        DeviceRecords(KEYS, b"", send_sequence=MAX_SEQUENCE),
     ):
         assert records.seal_data(b"last")[3:11] == b"\0\x01" + b"\xff" * 6
         for _ in range(2):
@@ -211,21 +297,21 @@ def test_content_longer_than_a_record_is_our_mistake() -> None:
 
 
 @pytest.mark.parametrize(
-    ("connection_id", "counters"),
+    "make",
     [
-        (b"seven..", {}),
-        (ID, {"send_sequence": MAX_SEQUENCE + 2}),
-        (ID, {"send_sequence": -1}),
-        (ID, {"highest_received": -2}),
-        (ID, {"highest_received": MAX_SEQUENCE + 1}),
-        (ID, {"replay_window": 1 << 64}),
+        lambda: ServerRecords(KEYS, b"seven.."),
+        lambda: DeviceRecords(KEYS, b"seven.."),
+        lambda: ServerRecords(KEYS, b"", has_connection_id=False),
+        lambda: ServerRecords(KEYS, ID, send_sequence=MAX_SEQUENCE + 2),
+        lambda: ServerRecords(KEYS, ID, send_sequence=-1),
+        lambda: DeviceRecords(KEYS, ID, highest_received=-2),
+        lambda: DeviceRecords(KEYS, ID, highest_received=MAX_SEQUENCE + 1),
+        lambda: ServerRecords(KEYS, ID, replay_window=1 << 64),
     ],
 )
-def test_values_that_no_session_has_are_our_mistake(
-    connection_id: bytes, counters: dict[str, int]
-) -> None:
+def test_values_that_no_session_has_are_our_mistake(make: Callable[[], object]) -> None:
     with pytest.raises(MisuseError):
-        ServerRecords(KEYS, connection_id, **counters)
+        make()
 
 
 def test_keys_of_another_length_are_our_mistake() -> None:
@@ -286,6 +372,10 @@ near_records = st.one_of(
 def test_any_bytes_open_to_nothing_or_to_what_was_sealed(data: bytes) -> None:
     assert ServerRecords(VECTOR_KEYS, ID).open(data) in (None, (APPLICATION_DATA, EMPTY_CON))
     assert DeviceRecords(VECTOR_KEYS, ID).open(data) in (None, (APPLICATION_DATA, EMPTY_ACK))
+    without_id = ServerRecords(VECTOR_KEYS, ID, has_connection_id=False)
+    assert without_id.open(data) in (None, (APPLICATION_DATA, EMPTY_ACK))
+    moved = split_moved(b"\xfe" + data[1:])
+    assert moved is None or len(moved[0]) == 12
 
 
 @given(near_records, st.integers(0, 8))

@@ -13,6 +13,7 @@ ILLEGAL_PARAMETER = 47
 DECODE_ERROR = 50
 DECRYPT_ERROR = 51
 PROTOCOL_VERSION = 70
+UNSUPPORTED_EXTENSION = 110
 
 CLOSE_NOTIFY = bytes((WARNING, CLOSE_NOTIFY_DESCRIPTION))
 """Sealed as ALERT it makes a device discard the session and shake hands at once

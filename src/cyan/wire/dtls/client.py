@@ -1,4 +1,4 @@
-"""The device's handshake, as Device OS 4.0 and later makes it; for the simulator and the tests."""
+"""The device's handshake as Device OS makes it; for the simulator and the tests."""
 
 from hashlib import sha256
 from hmac import compare_digest
@@ -73,17 +73,20 @@ class ClientHandshake:
         server_public_key: ec.EllipticCurvePublicKey,
         entropy: bytes,
         offer_connection_id: bool = True,
+        device_id: bytes | None = None,
         offer_extended_master_secret: bool = False,
         max_datagram_bytes: int = MAX_DATAGRAM_BYTES,
     ) -> None:
         """`entropy` is 64 fresh random bytes.
 
-        The two offers are for tests of a server: Device OS before 3.1 offers no connection id, and
-        only other stacks offer the extended master secret (RFC 7627).
+        Device OS before 3.1 offers no connection id; its `device_id` (12 bytes) is for the records
+        of `established`, should they move. Only other stacks offer the extended master secret
+        (RFC 7627): for tests of a server.
         """
         self._device_key = device_key
         self._server_public_key = server_public_key
         self._offer_connection_id = offer_connection_id
+        self._device_id = device_id
         self._offer_extended_master_secret = offer_extended_master_secret
         self._extended_master_secret = False
         self.max_datagram_bytes = max_datagram_bytes
@@ -197,6 +200,10 @@ class ClientHandshake:
         if hello.cipher_suite != bodies.AES_128_CCM_8 or hello.compression:
             raise _FailedError("the server chose another suite", alerts.ILLEGAL_PARAMETER)
         self._connection_id = connection_id_in(hello.extensions)
+        if bodies.CONNECTION_ID in hello.extensions and not self._offer_connection_id:
+            raise _FailedError(
+                "the server gave an id that was not offered", alerts.UNSUPPORTED_EXTENSION
+            )
         if len(self._connection_id) > CONNECTION_ID_BYTES:
             raise _FailedError("connection id too long", alerts.ILLEGAL_PARAMETER)
         self._server_random = hello.random
@@ -247,12 +254,12 @@ class ClientHandshake:
             ),
         )
         self._transcript.update(self._finished.encoded)
-        if len(self._connection_id) != CONNECTION_ID_BYTES:
+        if self._offer_connection_id and len(self._connection_id) != CONNECTION_ID_BYTES:
             # Device OS finds this out after the handshake and then throws the session away; there
             # is nothing to be had from finishing it.
             raise _FailedError("the server gave no connection id of 8 bytes")
         keys = key_schedule.derive_keys(self._master, *randoms)
-        self._records = DeviceRecords(keys, self._connection_id)
+        self._records = DeviceRecords(keys, self._connection_id, device_id=self._device_id)
         self._retransmissions = 0
         self._expected = (FINISHED,)
 

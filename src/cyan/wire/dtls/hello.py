@@ -52,6 +52,11 @@ class ClientHello(msgspec.Struct, frozen=True):
     message_seq: int
     record_sequence: int
 
+    @property
+    def offers_connection_id(self) -> bool:
+        """Whether the device's records are to carry an id that we choose: firmware from 3.1 on."""
+        return bodies.CONNECTION_ID in self.extensions
+
 
 class ServerHello(msgspec.Struct, frozen=True):
     """What a ServerHello has chosen."""
@@ -123,7 +128,7 @@ def encode_client_hello(
 ) -> bytes:
     """The body that Device OS sends (device-protocol.md §1.4.1), before 3.1 without the id.
 
-    The extended master secret is what other stacks offer.
+    Only other stacks offer the extended master secret.
     """
     extensions = b"".join(
         (
@@ -212,22 +217,29 @@ def _check(hello: ClientHello) -> None:
         extensions[bodies.SERVER_CERTIFICATE_TYPE], 1
     ):
         raise _refused(hello, "no raw public key of the server (extension 20)")
-    if extensions.get(bodies.CONNECTION_ID) != b"\x00":
-        raise _refused(hello, "no connection id (extension 254, empty)")
+    if extensions.get(bodies.CONNECTION_ID, b"\x00") != b"\x00":
+        raise _refused(hello, "a connection id for our records (extension 254)")
 
 
-def encode_server_hello(hello: ClientHello, random: bytes, connection_id: bytes) -> bytes:
+def encode_server_hello(
+    hello: ClientHello,
+    random: bytes,
+    connection_id: bytes,
+    *,
+    extended_master_secret: bool = False,
+) -> bytes:
     """The body that answers `hello` with our one suite and only extensions that it offered."""
     offered = hello.extensions
     chosen = [bodies.encode_extension(bodies.CLIENT_CERTIFICATE_TYPE, b"\x02")]
     if bodies.SERVER_CERTIFICATE_TYPE in offered:
         chosen.append(bodies.encode_extension(bodies.SERVER_CERTIFICATE_TYPE, b"\x02"))
-    chosen.append(bodies.encode_extension(bodies.CONNECTION_ID, vector(1, connection_id)))
+    if hello.offers_connection_id:
+        chosen.append(bodies.encode_extension(bodies.CONNECTION_ID, vector(1, connection_id)))
     if bodies.RENEGOTIATION_SCSV in hello.cipher_suites or bodies.RENEGOTIATION_INFO in offered:
         chosen.append(bodies.encode_extension(bodies.RENEGOTIATION_INFO, vector(1, b"")))
     if bodies.POINT_FORMATS in offered:
         chosen.append(bodies.encode_extension(bodies.POINT_FORMATS, vector(1, b"\x00")))
-    if bodies.EXTENDED_MASTER_SECRET in offered:
+    if extended_master_secret and bodies.EXTENDED_MASTER_SECRET in offered:
         chosen.append(bodies.encode_extension(bodies.EXTENDED_MASTER_SECRET, b""))
     return b"".join(
         (

@@ -14,6 +14,10 @@ fefd, connection id, 8, plaintext length. Server to device are ordinary records 
 
 with additional data epoch and sequence, type, fefd, plaintext length. The nonce is the sender's
 write IV (4) and the explicit part (8), which we make equal to epoch and sequence.
+
+Firmware before 3.1 has no connection ids: its records are ordinary ones too. While its resumed
+session waits for the first answer, application data comes with type 254 in place of 23, and
+`device id(12) 0c` behind the record (§1.4.6).
 """
 
 from collections.abc import Callable
@@ -27,11 +31,14 @@ from cyan.wire.errors import MalformedError, MisuseError
 CHANGE_CIPHER_SPEC, ALERT, HANDSHAKE, APPLICATION_DATA = 20, 21, 22, 23
 CID = 25
 MOVED_CID = 253
+MOVED = 254
+"""What stands in place of 23 in front of a record with a trailer; see `split_moved`."""
 
 CONNECTION_ID_BYTES = 8
 """Device OS discards a session whose id has any other length (device-protocol.md §1.4.2)."""
 HEADER_BYTES = 13
 """RFC 6347 §4.1; a record with a connection id has it in addition, before the length."""
+DEVICE_ID_BYTES = 12
 TAG_BYTES = 8
 EXPLICIT_NONCE_BYTES = 8
 MAX_CONTENT_BYTES = 1 << 14
@@ -51,7 +58,10 @@ _SEALED_BYTES = EXPLICIT_NONCE_BYTES + TAG_BYTES
 _PADDING_BLOCK_BYTES = 16
 _CID_STARTS = (b"\x19\xfe\xfd\x00\x01", b"\xfd\xfe\xfd\x00\x01")
 """Outer type, version and epoch 1 of a record with a connection id."""
+_MOVED_START = b"\xfe\xfe\xfd\x00\x01"
 _ORDINARY_STARTS = (b"\x17\xfe\xfd\x00\x01", b"\x16\xfe\xfd\x00\x01", b"\x15\xfe\xfd\x00\x01")
+_TRAILER_BYTES = DEVICE_ID_BYTES + 1
+_TRAILER_END = DEVICE_ID_BYTES.to_bytes(1, "big")
 _VERSIONS = (b"\xfe\xfd", b"\xfe\xff")
 """DTLS 1.2; 1.0 stands in the first ClientHello of some stacks (RFC 6347 §4.2.1)."""
 
@@ -102,8 +112,6 @@ class _Records:
         `highest_received` is -1 before the first record; bit n of `replay_window` tells whether
         number `highest_received - n` has been received.
         """
-        if len(connection_id) != CONNECTION_ID_BYTES:
-            raise MisuseError("a connection id has 8 bytes")
         if not 0 <= send_sequence <= MAX_SEQUENCE + 1 or not -1 <= highest_received <= MAX_SEQUENCE:
             raise MisuseError("a sequence number has 48 bits")
         if not 0 <= replay_window <= _REPLAY_WINDOW_MASK:
@@ -138,14 +146,85 @@ class _Records:
         self.replay_window |= bit
         return True
 
+    def _open_ordinary(
+        self, record: bytes, decrypt: _Cipher, iv: bytes
+    ) -> tuple[int, bytes] | None:
+        length = len(record) - _OVERHEAD_BYTES
+        if (
+            length < 0
+            or not record.startswith(_ORDINARY_STARTS)
+            or record[11] << 8 | record[12] != length + _SEALED_BYTES
+        ):
+            return None
+        epoch_and_sequence = record[3:11]
+        try:
+            content = decrypt(
+                iv + record[13:21],
+                record[21:],
+                epoch_and_sequence + record[:3] + length.to_bytes(2, "big"),
+            )
+        except InvalidTag:
+            return None
+        if not self._accept(int.from_bytes(epoch_and_sequence, "big") - _EPOCH_ONE):
+            return None
+        return record[0], content
+
+    def _seal_ordinary(
+        self, content_type: int, content: bytes, encrypt: _Cipher, iv: bytes
+    ) -> bytes:
+        sequence = self.send_sequence
+        length = len(content)
+        if sequence > MAX_SEQUENCE or length > MAX_CONTENT_BYTES:
+            raise MisuseError("sequence numbers used up, or content too long")
+        self.send_sequence = sequence + 1
+        nonce = (_EPOCH_ONE | sequence).to_bytes(8, "big")
+        start = content_type.to_bytes(1, "big") + b"\xfe\xfd"
+        return (
+            start
+            + nonce
+            + (length + _SEALED_BYTES).to_bytes(2, "big")
+            + nonce
+            + encrypt(iv + nonce, content, nonce + start + length.to_bytes(2, "big"))
+        )
+
 
 class ServerRecords(_Records):
-    """The server's side: opens records with a connection id, seals ordinary ones."""
+    """The server's side: opens records with a connection id, or else ordinary ones, and seals
+    ordinary ones."""
 
-    __slots__ = ()
+    __slots__ = ("_id_on_the_wire",)
+
+    def __init__(
+        self,
+        keys: Keys,
+        connection_id: bytes,
+        *,
+        has_connection_id: bool = True,
+        send_sequence: int = 0,
+        highest_received: int = -1,
+        replay_window: int = 0,
+    ) -> None:
+        """Without `has_connection_id` the device's records are ordinary; `connection_id` is then
+        only the session's name here."""
+        if len(connection_id) != CONNECTION_ID_BYTES:
+            raise MisuseError("a connection id has 8 bytes")
+        super().__init__(
+            keys,
+            connection_id,
+            send_sequence=send_sequence,
+            highest_received=highest_received,
+            replay_window=replay_window,
+        )
+        self._id_on_the_wire = connection_id if has_connection_id else None
+
+    @property
+    def has_connection_id(self) -> bool:
+        """Whether the device's records carry the connection id."""
+        return self._id_on_the_wire is not None
 
     def open(self, record: bytes) -> tuple[int, bytes] | None:
-        """Opens one whole record of type 25 or 253: (real content type, content).
+        """Opens one whole record: (real content type, content). That is one of type 25 or 253, or
+        of a session without connection id one of type 21 to 23.
 
         None when it is not well formed, not authentic or was received before; then nothing has
         changed. Otherwise the replay window has moved on.
@@ -154,9 +233,13 @@ class ServerRecords(_Records):
         if (
             length < 1
             or not record.startswith(_CID_STARTS)
-            or record[11:19] != self.connection_id
+            or record[11:19] != self._id_on_the_wire
             or record[19] << 8 | record[20] != length + _SEALED_BYTES
         ):
+            if self._id_on_the_wire is None:
+                return self._open_ordinary(
+                    record, self._decrypt or self._make_decrypt(), self.keys.client_write_iv
+                )
             return None
         epoch_and_sequence = record[3:11]
         try:
@@ -179,23 +262,11 @@ class ServerRecords(_Records):
 
         MisuseError when the 48 bits are used up or the content is longer than 2**14 bytes.
         """
-        sequence = self.send_sequence
-        length = len(content)
-        if sequence > MAX_SEQUENCE or length > MAX_CONTENT_BYTES:
-            raise MisuseError("sequence numbers used up, or content too long")
-        self.send_sequence = sequence + 1
-        nonce = (_EPOCH_ONE | sequence).to_bytes(8, "big")
-        start = content_type.to_bytes(1, "big") + b"\xfe\xfd"
-        return (
-            start
-            + nonce
-            + (length + _SEALED_BYTES).to_bytes(2, "big")
-            + nonce
-            + (self._encrypt or self._make_encrypt())(
-                self.keys.server_write_iv + nonce,
-                content,
-                nonce + start + length.to_bytes(2, "big"),
-            )
+        return self._seal_ordinary(
+            content_type,
+            content,
+            self._encrypt or self._make_encrypt(),
+            self.keys.server_write_iv,
         )
 
     def seal_data(self, content: bytes) -> bytes:
@@ -228,13 +299,15 @@ class ServerRecords(_Records):
 
 
 class DeviceRecords(_Records):
-    """The device's side: seals records with a connection id, opens ordinary ones.
+    """The device's side: seals records with a connection id, or else ordinary ones, and opens
+    ordinary ones.
 
-    A device that resumes a session is `moving` until it has opened a record: until then the outer
-    type of what it seals is 253 (device-protocol.md §1.4.6).
+    A device that resumes a session is `moving` until it has opened a record: until then what it
+    seals is marked (device-protocol.md §1.4.6). With a connection id the outer type is 253.
+    Without one, data has type 254 and the device id behind it, and the rest has no mark.
     """
 
-    __slots__ = ("moving",)
+    __slots__ = ("device_id", "moving")
 
     def __init__(
         self,
@@ -245,7 +318,14 @@ class DeviceRecords(_Records):
         highest_received: int = -1,
         replay_window: int = 0,
         moving: bool = False,
+        device_id: bytes | None = None,
     ) -> None:
+        """An empty `connection_id` is firmware before 3.1, which needs its `device_id` (12 bytes)
+        to move."""
+        if len(connection_id) not in (0, CONNECTION_ID_BYTES):
+            raise MisuseError("a connection id has 8 bytes")
+        if device_id is not None and len(device_id) != DEVICE_ID_BYTES:
+            raise MisuseError("a device id has 12 bytes")
         super().__init__(
             keys,
             connection_id,
@@ -253,6 +333,7 @@ class DeviceRecords(_Records):
             highest_received=highest_received,
             replay_window=replay_window,
         )
+        self.device_id = device_id
         self.moving = moving
 
     def open(self, record: bytes) -> tuple[int, bytes] | None:
@@ -260,32 +341,21 @@ class DeviceRecords(_Records):
 
         None when it is not well formed, not authentic or was received before.
         """
-        length = len(record) - _OVERHEAD_BYTES
-        if (
-            length < 0
-            or not record.startswith(_ORDINARY_STARTS)
-            or record[11] << 8 | record[12] != length + _SEALED_BYTES
-        ):
-            return None
-        epoch_and_sequence = record[3:11]
-        try:
-            content = (self._decrypt or self._make_decrypt())(
-                self.keys.server_write_iv + record[13:21],
-                record[21:],
-                epoch_and_sequence + record[:3] + length.to_bytes(2, "big"),
-            )
-        except InvalidTag:
-            return None
-        if not self._accept(int.from_bytes(epoch_and_sequence, "big") - _EPOCH_ONE):
-            return None
-        self.moving = False
-        return record[0], content
+        opened = self._open_ordinary(
+            record, self._decrypt or self._make_decrypt(), self.keys.server_write_iv
+        )
+        if opened is not None:
+            self.moving = False
+        return opened
 
     def seal(self, content_type: int, content: bytes) -> bytes:
-        """Seals one record of type 25 (253 while moving) with the next sequence number.
+        """Seals one record with the next sequence number, marked while moving.
 
-        MisuseError when the 48 bits are used up or the content is longer than 2**14 bytes.
+        MisuseError when the 48 bits are used up, the content is longer than 2**14 bytes, or the
+        mark is a device id that was not given.
         """
+        if not self.connection_id:
+            return self._seal_without_id(content_type, content)
         sequence = self.send_sequence
         if sequence > MAX_SEQUENCE or len(content) > MAX_CONTENT_BYTES:
             raise MisuseError("sequence numbers used up, or content too long")
@@ -307,6 +377,20 @@ class DeviceRecords(_Records):
             )
         )
 
+    def _seal_without_id(self, content_type: int, content: bytes) -> bytes:
+        marked = self.moving and content_type == APPLICATION_DATA
+        if marked and self.device_id is None:
+            raise MisuseError("a session without connection id moves by the device id")
+        record = self._seal_ordinary(
+            content_type,
+            content,
+            self._encrypt or self._make_encrypt(),
+            self.keys.client_write_iv,
+        )
+        if not marked or self.device_id is None:
+            return record
+        return b"\xfe" + record[1:] + self.device_id + _TRAILER_END
+
     def seal_data(self, content: bytes) -> bytes:
         """`seal(APPLICATION_DATA, content)`."""
         return self.seal(APPLICATION_DATA, content)
@@ -326,6 +410,23 @@ def connection_id_of(datagram: bytes) -> bytes:
     Shorter than 8 bytes when the datagram is, so a look-up by it finds nothing.
     """
     return datagram[11:19]
+
+
+def split_moved(datagram: bytes) -> tuple[bytes, bytes] | None:
+    """(device id, record) of a datagram of type 254 with its trailer; None when it is none.
+
+    The record is whole and of type 23, to be opened with the keys of that device's session: the
+    id proves nothing.
+    """
+    size = len(datagram) - _TRAILER_BYTES
+    if (
+        size < _OVERHEAD_BYTES
+        or not datagram.startswith(_MOVED_START)
+        or not datagram.endswith(_TRAILER_END)
+        or datagram[11] << 8 | datagram[12] != size - HEADER_BYTES
+    ):
+        return None
+    return datagram[size:-1], b"\x17" + datagram[1:size]
 
 
 def split_records(datagram: bytes, connection_id_length: int = CONNECTION_ID_BYTES) -> list[bytes]:

@@ -86,12 +86,15 @@ _NEXT_TYPE = {
 class Established(msgspec.Struct, frozen=True):
     """A handshake that both sides have proved: the device by its key, and by its Finished.
 
+    `has_connection_id` tells whether its records carry the `connection_id`: those of firmware
+    before 3.1 do not, and are found by their address or by `record.split_moved`.
     `peer_public_key` is the device's SubjectPublicKeyInfo (91 bytes). `highest_received` and
     `replay_window` are for the `ServerRecords` that go on from here.
     """
 
     keys: Keys
     connection_id: bytes
+    has_connection_id: bool
     peer_public_key: bytes
     highest_received: int
     replay_window: int
@@ -121,8 +124,9 @@ class ServerHandshake:
     it ended. `final_flight_due` tells, after each `feed`, whether that datagram held the device's
     authentic Finished, the first time or again: then send `established.final_flight(records)`.
 
-    A Finished alone in its datagram has only the connection id to find the handshake by. Once the
-    session is established, records with that id belong to the `ServerRecords` made for it (their
+    A Finished alone in its datagram has only the connection id to find the handshake by, or else
+    its address. Once the
+    session is established, protected records belong to the `ServerRecords` made for it (their
     replay window is not shared); content of type HANDSHAKE that they open means that the final
     flight was lost.
     """
@@ -132,6 +136,7 @@ class ServerHandshake:
         "_ephemeral",
         "_expected",
         "_flight_messages",
+        "_has_extended_master_secret",
         "_hello",
         "_master",
         "_peer_key",
@@ -156,13 +161,20 @@ class ServerHandshake:
         server_key: ec.EllipticCurvePrivateKey,
         entropy: bytes,
         connection_id: bytes,
+        send_certificate: bool = False,
+        accept_extended_master_secret: bool = False,
     ) -> None:
         """`entropy` is 64 fresh random bytes, `connection_id` 8 bytes that no other session has.
 
-        Refused when the hello lacks something that we need.
+        The two switches are what other stacks need or want and Device OS does not take (a
+        Certificate message, our raw public key in it) or offer (RFC 7627): for tests with a peer
+        that we did not write. Refused when the hello lacks something that we need.
         """
         refuse_what_we_cannot_serve(hello)
         self._hello = hello
+        self._has_extended_master_secret = (
+            accept_extended_master_secret and bodies.EXTENDED_MASTER_SECRET in hello.extensions
+        )
         self.connection_id = connection_id
         self._random = entropy[: bodies.RANDOM_BYTES]
         self._ephemeral = bodies.ephemeral_key(entropy)
@@ -179,22 +191,29 @@ class ServerHandshake:
         self.established: Established | None = None
         self.failed: str | None = None
         self.final_flight_due = False
-        self._flight_messages = [
-            self._say(message_type, body)
-            for message_type, body in (
-                (SERVER_HELLO, encode_server_hello(hello, self._random, connection_id)),
-                (
-                    SERVER_KEY_EXCHANGE,
-                    bodies.encode_server_key_exchange(
-                        hello.random + self._random,
-                        bodies.encode_point(self._ephemeral),
-                        server_key,
-                    ),
+        flight = [
+            (
+                SERVER_HELLO,
+                encode_server_hello(
+                    hello,
+                    self._random,
+                    connection_id,
+                    extended_master_secret=self._has_extended_master_secret,
                 ),
-                (CERTIFICATE_REQUEST, bodies.CERTIFICATE_REQUEST_BODY),
-                (SERVER_HELLO_DONE, b""),
-            )
+            ),
+            (
+                SERVER_KEY_EXCHANGE,
+                bodies.encode_server_key_exchange(
+                    hello.random + self._random, bodies.encode_point(self._ephemeral), server_key
+                ),
+            ),
+            (CERTIFICATE_REQUEST, bodies.CERTIFICATE_REQUEST_BODY),
+            (SERVER_HELLO_DONE, b""),
         ]
+        if send_certificate:
+            spki = bodies.encode_public_key(server_key.public_key())
+            flight.insert(1, (CERTIFICATE, bodies.encode_certificate(spki)))
+        self._flight_messages = [self._say(message_type, body) for message_type, body in flight]
         self.flight = self._encode_flight()
 
     def is_of(self, hello: ClientHello) -> bool:
@@ -226,10 +245,8 @@ class ServerHandshake:
 
     def _on_record(self, record: bytes) -> bytes | None:
         content_type = record[0]
-        if content_type in (CID, MOVED_CID):
+        if content_type in (CID, MOVED_CID) or record[3:5] != b"\0\0":
             self._on_protected(record)
-        elif record[3:5] != b"\0\0":
-            return None
         elif content_type == HANDSHAKE:
             return self._on_plaintext(record[HEADER_BYTES:])
         elif content_type == ALERT:
@@ -322,12 +339,14 @@ class ServerHandshake:
         self._transcript.update(message.encoded)
         premaster = bodies.shared_secret(self._ephemeral, peer)
         randoms = (self._hello.random, self._random)
-        if bodies.EXTENDED_MASTER_SECRET in self._hello.extensions:
+        if self._has_extended_master_secret:
             self._master = key_schedule.extended_master_secret(premaster, self._transcript.digest())
         else:
             self._master = key_schedule.master_secret(premaster, *randoms)
         keys = key_schedule.derive_keys(self._master, *randoms)
-        self._records = ServerRecords(keys, self.connection_id)
+        self._records = ServerRecords(
+            keys, self.connection_id, has_connection_id=self._hello.offers_connection_id
+        )
 
     def _on_certificate_verify(self, message: Message) -> None:
         assert self._peer_key is not None
@@ -353,6 +372,7 @@ class ServerHandshake:
         self.established = Established(
             keys=self._records.keys,
             connection_id=self.connection_id,
+            has_connection_id=self._records.has_connection_id,
             peer_public_key=self._peer_public_key,
             highest_received=self._records.highest_received,
             replay_window=self._records.replay_window,
