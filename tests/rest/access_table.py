@@ -67,6 +67,10 @@ TABLE: dict[tuple[str, str], Row] = {
     ("PUT", "/v1/devices/{device}"): Row(DENIED, fields={"name": "mine"}),
     ("DELETE", "/v1/devices/{device}"): Row(DENIED),
     ("PUT", "/v1/devices/{device}/ping"): Row(DENIED),
+    ("POST", "/v1/diagnostics/{device}/update"): Row(DENIED),
+    ("GET", "/v1/diagnostics/{device}"): Row(DENIED),
+    ("GET", "/v1/diagnostics/{device}/last"): Row(DENIED),
+    ("GET", "/v1/diagnostics/{device}/metadata"): Row(DENIED),
     ("GET", "/v1/devices/{device}/{variable}"): Row(DENIED),
     ("POST", "/v1/devices/{device}/{function}"): Row(DENIED),
 }

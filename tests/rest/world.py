@@ -20,6 +20,8 @@ from cyan.devices.claiming import Claiming
 from cyan.devices.ownership import Ownership
 from cyan.devices.registry import register_device
 from cyan.devices.resource import DeviceResource
+from cyan.health import api as health_api
+from cyan.health.service import Vitals
 from cyan.rest import unbuilt
 from cyan.rest.application import build_asgi
 from cyan.rest.registry import Registry
@@ -90,5 +92,6 @@ def build_world(
     )
     registry.add_all(devices_api.claim_code_routes(ClaimCodes(db, clock, bus, ownership)))
     registry.add_all(calls_api.routes(access, Calls(nothing), nothing, resource))
+    registry.add_all(health_api.routes(access, Vitals(db, nothing)))
     registry.add_all(unbuilt.routes())
     return World(registry, build_asgi(registry, tokens, clock), cast, db, clock)

@@ -59,7 +59,7 @@ class _Endpoints:
         except ArgumentTooLongError as error:
             raise ok_false(400, error.message) from error
         except (DeviceOfflineError, DeviceTimeoutError, DeviceRefusedError) as error:
-            raise _unanswered(error) from error
+            raise unanswered(error) from error
         if _is_raw(call, fields):
             return PlainTextResponse(str(result))
         return json_response(
@@ -82,7 +82,7 @@ class _Endpoints:
         except UnreadableVariableError as error:
             raise ok_false(502, error.message) from error
         except (DeviceOfflineError, DeviceTimeoutError, DeviceRefusedError) as error:
-            raise _unanswered(error) from error
+            raise unanswered(error) from error
         if _is_raw(call, {}):
             return PlainTextResponse(_as_text(value))
         return json_response(
@@ -108,7 +108,7 @@ class _Endpoints:
             try:
                 await self._calls.signal(device, on)
             except (DeviceOfflineError, DeviceTimeoutError, DeviceRefusedError) as error:
-                raise _unanswered(error) from error
+                raise unanswered(error) from error
             return {"connected": True, "signaling": on}
 
         return signal
@@ -147,7 +147,8 @@ def _as_text(value: Value) -> str:
     return value if isinstance(value, str) else msgspec.json.encode(value).decode()
 
 
-def _unanswered(error: DeviceOfflineError | DeviceTimeoutError | DeviceRefusedError) -> ApiError:
+def unanswered(error: DeviceOfflineError | DeviceTimeoutError | DeviceRefusedError) -> ApiError:
+    """The refusal for a request that the device did not take or answer."""
     if isinstance(error, DeviceBusyError):
         return ok_false(429, error.message)
     if isinstance(error, DeviceRefusedError):

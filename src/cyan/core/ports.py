@@ -67,7 +67,7 @@ class DeviceLink(Protocol):
 
     def request_vitals(self, device_id: DeviceId) -> None:
         """Ask for vitals, without waiting: the answer goes the way of those that a device sends by
-        itself. Raises DeviceRefusedError also for firmware that has none."""
+        itself, and firmware that has none gives none."""
         ...
 
 

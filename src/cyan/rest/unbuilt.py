@@ -123,12 +123,12 @@ _TABLE = {
         GET POST PATCH DELETE  S  /libraries/{library}
         GET                S  /libraries/{library}/versions
     """,
-    "Device vitals are not built yet.": """
-        GET                SP /diagnostics/{device}
-        GET                SP /diagnostics/{device}/last
-        GET                SP /diagnostics/{device}/metadata
+    "Summaries of vitals, and the vitals of product devices, are not built yet.": """
         GET                SP /diagnostics/{device}/summary
-        POST               SP /diagnostics/{device}/update
+        GET                P  /diagnostics/{device}
+        GET                P  /diagnostics/{device}/last
+        GET                P  /diagnostics/{device}/metadata
+        POST               P  /diagnostics/{device}/update
     """,
     "Fleet metrics are not built yet.": """
         GET                P  /metrics/online
