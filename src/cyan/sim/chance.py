@@ -46,4 +46,5 @@ class Chance:
 
     def between(self, low: float, high: float) -> float:
         """The next number, at least `low` and below `high`."""
-        return low + (high - low) * self.draw()
+        # Two ends that are the same may be infinite.
+        return low if low == high else low + (high - low) * self.draw()

@@ -36,7 +36,7 @@ class Table:
     @property
     def place(self) -> str:
         """Where it stands, as refusals tell it."""
-        return f"{self._source}: {self._path}"
+        return f"{self._source}: {self._path}" if self._path else self._source
 
     def has(self, key: str) -> bool:
         """Whether the key is there; it still has to be taken."""
@@ -65,7 +65,10 @@ class Table:
 
     def range(self, key: str, low: float, high: float, default: Range | None = None) -> Range:
         """A number for both ends, or a list of both."""
-        value = self._take(key, None if default is None else list(default))
+        if default is not None and key not in self._values:
+            self._taken.append(key)
+            return default
+        value = self._take(key, None)
         ends = value if isinstance(value, list) else [value, value]
         found = [number for end in ends if (number := _number(end, low, high)) is not None]
         match found:
