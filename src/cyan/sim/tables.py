@@ -186,7 +186,7 @@ def read_text(content: bytes, source: str) -> Table:
     """The same for TOML that is at hand; `source` is how it is called in refusals."""
     try:
         return Table(source, tomllib.loads(content.decode()))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise TableError(f"{source}: no TOML: {error}") from None
 
 
