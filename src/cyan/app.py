@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import gc
+import resource
 import socket
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
@@ -48,7 +49,7 @@ from cyan.events.store import cursor_key
 from cyan.gateway.adoption import REMEMBER_MS
 from cyan.gateway.calls import DeviceLinks
 from cyan.gateway.gateway import Gateway
-from cyan.gateway.keys import open_server_key
+from cyan.gateway.keys import open_server_key, open_stream_key
 from cyan.gateway.udp import bind, datagram_socket
 from cyan.rest import unbuilt
 from cyan.rest.application import build_asgi
@@ -106,7 +107,7 @@ def build(config: Config, *, log_factory: LogFactory = EventLog) -> Parts:
     data = open_data(config)
     migrate.check(config.database_path)
     clock, bus = SystemClock(), Bus()
-    vault, server_key = open_vault(data), open_server_key(data)
+    vault = open_vault(data)
     database = Database(config.database_path)
     passwords = Passwords()
     people, tokens = People(database, passwords), Tokens(database, clock, bus)
@@ -120,7 +121,8 @@ def build(config: Config, *, log_factory: LogFactory = EventLog) -> Parts:
         clock=clock,
         database=database,
         vault=vault,
-        server_key=server_key,
+        server_key=open_server_key(data),
+        stream_key=open_stream_key(data),
         events=events,
         hub=hub,
         ownership=ownership,
@@ -179,7 +181,11 @@ def _device_counts(database: Database) -> Callable[[UserId], accounts_api.Device
 def _health(parts: Parts) -> Callable[[Call], Awaitable[Response]]:
     async def health(call: Call) -> Response:
         """200 when all parts are ready: the database writes, devices can connect."""
-        ready = {"database": await _writes(parts), "udp": parts.gateway.is_listening}
+        ready = {
+            "database": await _writes(parts),
+            "udp": parts.gateway.is_listening,
+            "tcp": parts.gateway.is_listening_to_streams,
+        }
         status = 200 if all(ready.values()) else 503
         body = {"ok": status == 200, "parts": ready, "online": parts.presence.online_count()}
         return json_response(body, status)
@@ -249,6 +255,7 @@ class Server:
         self.config = config
         self.http_port = 0
         self.udp_port = 0
+        self.tcp_port = 0
 
     async def run(self, on_ready: Callable[[Parts], None], stop: asyncio.Event) -> None:
         """Serve until `stop` is set; `on_ready` is called when devices and people can connect.
@@ -257,14 +264,18 @@ class Server:
         """
         config = self.config
         udp = bind(config.host, config.udp_port)
+        tcp = _bind_tcp(config.host, config.tcp_port)
         http = _bind_tcp(config.host, config.http_port)
-        self.udp_port, self.http_port = udp.getsockname()[1], http.getsockname()[1]
+        self.udp_port, self.tcp_port, self.http_port = (
+            bound.getsockname()[1] for bound in (udp, tcp, http)
+        )
+        _raise_file_limit()
         parts = build(config, log_factory=self._log_factory)
         recent: dict[bytes, list[int]] = {}
         since_ms = parts.clock.now_ms() - REMEMBER_MS
         for session, message_id in parts.event_log.recent_messages(since_ms):
             recent.setdefault(session, []).append(message_id)
-        await parts.gateway.start(datagram_socket(udp), recent)
+        await parts.gateway.start(datagram_socket(udp), recent, tcp)
         jobs = [asyncio.create_task(job) for job in _jobs(parts)]
         asgi = Stoppable(build_asgi(parts.registry, parts.tokens, parts.clock))
         server = _http_server(asgi)
@@ -272,7 +283,12 @@ class Server:
         try:
             await server.has_started(serving)
             _settle_memory()
-            _log.info("server.ready", http_port=self.http_port, udp_port=self.udp_port)
+            _log.info(
+                "server.ready",
+                http_port=self.http_port,
+                udp_port=self.udp_port,
+                tcp_port=self.tcp_port,
+            )
             on_ready(parts)
             await stop.wait()
         finally:
@@ -290,6 +306,13 @@ class Server:
             parts.passwords.close()
             parts.database.close()
             _log.info("server.stopped")
+
+
+def _raise_file_limit() -> None:
+    """Each connection is an open file; take as many as the system gives without asking."""
+    _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def _bind_tcp(host: str, port: int) -> socket.socket:

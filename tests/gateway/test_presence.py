@@ -1,6 +1,7 @@
 """Online and offline: by silence, by goodbye, and back."""
 
 from cyan.devices.presence import DeviceOffline, DeviceOnline, is_held
+from cyan.gateway.keeper import FLUSH_S, LAZY_TURNS
 from cyan.wire.messages import Goodbye, encode_goodbye
 from tests.gateway.board import ARGON, BORON, Board
 from tests.gateway.world import ADA, World, metric
@@ -104,5 +105,6 @@ async def test_what_a_failed_flush_did_not_write_is_written_later(world: World) 
         await world.advance(3)
     await world.advance(3)
     assert not is_held(world.db, board.device_id, world.clock.now_ms())
+    await world.advance(LAZY_TURNS * FLUSH_S)
     (row,) = world.sessions()
     assert row["device_message_id"] == board.next_id - 1

@@ -39,7 +39,7 @@ def test_a_session_is_stored_and_read_again() -> None:
 
 @pytest.mark.parametrize("stored", [b"", b"\x80", b"nonsense", b"\xc1" * 30])
 def test_a_stored_value_that_is_no_session_is_told(stored: bytes) -> None:
-    with pytest.raises(UnreadableSessionError, match="format 1"):
+    with pytest.raises(UnreadableSessionError, match=f"format {FORMAT}"):
         decode_cold(b"session1", FORMAT, stored)
 
 

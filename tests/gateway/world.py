@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from sqlalchemy import text
 
 from cyan.core.bus import Bus
@@ -35,6 +35,7 @@ from tests.clock import HandClock
 from tests.gateway.memory_socket import MemorySocket
 
 SERVER_KEY = ec.derive_private_key(0xC7A9, ec.SECP256R1())
+STREAM_KEY = rsa.generate_private_key(65537, 2048)
 ADA = UserId("aaaaaaaaaaaaaaaaaaaaaaaa")
 CLEO = UserId("cccccccccccccccccccccccc")
 STEP_S = 0.5
@@ -90,6 +91,7 @@ class World:
             database=self.db,
             vault=open_vault(self.config.data),
             server_key=SERVER_KEY,
+            stream_key=STREAM_KEY,
             events=self.events,
             hub=self.hub,
             ownership=self.ownership,
@@ -141,7 +143,7 @@ class World:
             await self.db.write(lambda connection: None)
             await self.log.drain()
             await self.spin()
-            rests = self.socket.is_idle and not self.gateway._tasks
+            rests = self.socket.is_idle and not self.gateway._admission.tasks
             quiet = quiet + 1 if rests and self.datagrams == before else 0
             # What one commit set going may wait for a second one.
             if quiet == 2:

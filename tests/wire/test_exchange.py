@@ -11,7 +11,11 @@ from cyan.wire.exchange import (
     EMPTY_ACK,
     MAX_OUTSTANDING,
     REMEMBER_S,
+    REST_S,
+    TOKENS,
+    BusyError,
     Exchange,
+    Request,
 )
 
 Ends = list[str]
@@ -19,7 +23,7 @@ Responses = list[tuple[int, bytes]]
 
 
 def make(**given: int) -> Exchange:
-    return Exchange(**{"next_message_id": 100, "first_token": 7, **given})  # type: ignore[arg-type]
+    return Exchange(**{"next_message_id": 100, **given})  # type: ignore[arg-type]
 
 
 def build(message_id: int, token: bytes) -> bytes:
@@ -84,29 +88,78 @@ def test_an_answer_that_is_late_is_kept_where_its_message_is() -> None:
 
 
 def test_what_was_answered_before_a_restart_is_known() -> None:
-    exchange = Exchange(next_message_id=0, first_token=0, answered=[5, 6])
+    exchange = Exchange(next_message_id=0, answered=[5, 6])
     assert not exchange.is_new(5, 1000.0)
     assert exchange.answer_to(6) == EMPTY_ACK
     assert exchange.is_new(7, 1000.0)
     assert not exchange.is_new(6, 1000.0 + REMEMBER_S - 1)
 
 
-def test_message_ids_and_tokens_go_round() -> None:
-    exchange = make(next_message_id=0x1FFFF, first_token=0xFF)
-    ends: Ends = []
-    first = exchange.send(build, 0.0, 0.0, ends.append)
-    second = exchange.send(build, 0.0, 0.0, ends.append)
-    assert (first.data, second.data) == (b"\xff\xff\xff", b"\0\0\0")
+def test_message_ids_go_round() -> None:
+    exchange = make(next_message_id=0x1FFFF)
+    first = exchange.send(build, 0.0, 0.0)
+    second = exchange.send(build, 0.0, 0.0)
+    assert (first.data, second.data) == (b"\xff\xff\0", b"\0\0\0")
 
 
-def test_tokens_that_still_wait_are_left_out() -> None:
-    exchange = make(first_token=7)
-    responses: Responses = []
-    waiting = exchange.send(build, 0.0, 0.0, None, lambda m: responses.append((m.code, m.payload)))
-    for _ in range(255):
-        other = exchange.send(build, 0.0, 0.0)
-        exchange.on_ack(_ack(other.message_id, coap.EMPTY, b""))
-    assert exchange.send(build, 0.0, 0.0).token != waiting.token
+def ask(exchange: Exchange, now_s: float = 0.0) -> Request:
+    return exchange.send(build, now_s, 0.0, None, lambda message: None)
+
+
+def answer(exchange: Exchange, request: Request) -> None:
+    exchange.on_response(_response(bytes((request.token,)), coap.CONTENT, b""))
+
+
+def test_tokens_go_round_and_those_that_still_wait_are_left_out() -> None:
+    exchange = make()
+    waiting = ask(exchange)
+    seen = []
+    for _ in range(2 * TOKENS):
+        other = ask(exchange)
+        answer(exchange, other)
+        seen.append(other.token)
+    assert waiting.token not in seen
+    assert len(set(seen)) == TOKENS - 1
+
+
+def test_a_question_takes_a_token_and_other_messages_take_none() -> None:
+    exchange = make()
+    first = ask(exchange)
+    for _ in range(10):
+        sent = exchange.send(build, 0.0, 0.0)
+        exchange.on_ack(_ack(sent.message_id, coap.EMPTY, b""))
+    assert ask(exchange).token == first.token + 1
+
+
+def test_the_token_of_a_question_without_answer_rests() -> None:
+    exchange = make()
+    given_up = ask(exchange)
+    exchange.cancel(given_up, 10.0)
+    for _ in range(TOKENS - 1):
+        answer(exchange, ask(exchange, 10.0))
+    assert ask(exchange, 10.0 + REST_S - 1).token != given_up.token
+    later = {ask(exchange, 10.0 + REST_S).token for _ in range(TOKENS - 1)}
+    assert given_up.token in later
+
+
+def test_when_no_token_is_free_the_device_is_busy() -> None:
+    exchange = make()
+    waiting = [ask(exchange) for _ in range(TOKENS)]
+    for request in waiting:
+        exchange.on_ack(_ack(request.message_id, coap.EMPTY, b""))
+    with pytest.raises(BusyError, match="questions"):
+        ask(exchange)
+    exchange.send(build, 0.0, 0.0)
+    answer(exchange, waiting[5])
+    assert ask(exchange).token == waiting[5].token
+
+
+def test_the_next_holder_of_a_session_uses_other_tokens() -> None:
+    tokens = [
+        {ask(exchange).token for _ in range(TOKENS)}
+        for exchange in (make(holder=number) for number in range(4))
+    ]
+    assert len(set.union(*tokens)) == 256
 
 
 def test_an_acknowledgement_ends_what_waits_for_no_more() -> None:
@@ -197,7 +250,7 @@ def test_nothing_is_sent_again_before_its_time() -> None:
 def test_a_request_that_nobody_waits_for_is_neither_sent_nor_reported() -> None:
     exchange, ends = make(), list[str]()
     request = exchange.send(build, 0.0, 0.0, ends.append, lambda m: ends.append("response"))
-    exchange.cancel(request)
+    exchange.cancel(request, 1.0)
     exchange.on_response(_response(bytes((request.token,)), coap.CONTENT, b""))
     exchange.on_ack(_ack(request.message_id, coap.CONTENT, b""))
     assert (list(exchange.due(100.0, 0.0)), ends) == ([], [])

@@ -24,13 +24,14 @@ from cyan.core.db import migrate
 from cyan.core.db.engine import Database
 from cyan.core.ids import UserId, parse_device_id
 from cyan.devices import registry
-from cyan.gateway.keys import open_server_key, padded_public_key
+from cyan.gateway.keys import open_server_key, open_stream_key, padded_public_key
 from cyan.sim.identity import Identity, make_identities
 from cyan.sim.statefolder import read_seed
 
 USERNAME: Final = "dev@cyan.local"
 CLIENT: Final = "particle-cli"
 KEY_FILE: Final = "server_udp_public.der"
+TCP_KEY_FILE: Final = "server_tcp_public.der"
 TOLD_FILE: Final = "password_told"
 """Made once the password was printed; until then each start makes a new one and prints that."""
 SIM_FOLDER: Final = "sim"
@@ -139,6 +140,9 @@ async def _serve(
     key_file = (config.data / KEY_FILE).absolute()
     key = open_server_key(config.data)
     key_file.write_bytes(padded_public_key(key, board_host, server.udp_port))
+    tcp_key_file = (config.data / TCP_KEY_FILE).absolute()
+    tcp_key = open_stream_key(config.data)
+    tcp_key_file.write_bytes(padded_public_key(tcp_key, board_host, server.tcp_port))
     simulator = None
     if identities:
         simulator = await Simulator.start(
@@ -152,7 +156,7 @@ async def _serve(
         if simulator is not None:
             await simulator.wait_until_online(serving)
         if not serving.done():
-            _tell(config, server, host, account, key_file, identities, names, as_json)
+            _tell(server, host, account, key_file, tcp_key_file, identities, names, as_json)
             (config.data / TOLD_FILE).touch(mode=0o600)
         await serving
     finally:
@@ -178,11 +182,11 @@ def _own_address() -> str:
 
 
 def _tell(
-    config: Config,
     server: Server,
     host: str,
     account: _Account,
     key_file: Path,
+    tcp_key_file: Path,
     identities: list[Identity],
     names: dict[str, str | None],
     as_json: bool,
@@ -196,8 +200,8 @@ def _tell(
             "password": account.password,
             "access_token": account.access_token,
             "udp_port": server.udp_port,
-            "tcp_port": None,
-            "server_keys": {"udp": str(key_file), "tcp": None},
+            "tcp_port": server.tcp_port,
+            "server_keys": {"udp": str(key_file), "tcp": str(tcp_key_file)},
             "devices": [
                 {"id": i.device_id, "name": names[i.device_id], "transport": "udp"}
                 for i in identities
@@ -218,6 +222,7 @@ def _tell(
         f"\nCyan is running. Stop it with Ctrl-C.\n\n"
         f"  API       {api_url}\n"
         f"  Devices   UDP port {server.udp_port}, server key {key_file}\n"
+        f"            TCP port {server.tcp_port}, server key {tcp_key_file} (Core, Photon, P1)\n"
         f"  Account   {USERNAME}\n"
         f"  Password  {password or forgotten}\n"
         f"  Token     {account.access_token}\n"

@@ -28,7 +28,7 @@ def server_options(command: Decorated) -> Decorated:
         click.option("--host", help="Address to listen on (CYAN_HOST; default 127.0.0.1)."),
         click.option("--http-port", type=int, help="CYAN_HTTP_PORT; default 8080, 0 any free."),
         click.option("--udp-port", type=int, help="CYAN_UDP_PORT; default 5684, 0 any free."),
-        click.option("--tcp-port", type=int, help="CYAN_TCP_PORT; default 5683, not used yet."),
+        click.option("--tcp-port", type=int, help="CYAN_TCP_PORT; default 5683, 0 any free."),
         click.option("--enrolment", help="CYAN_ENROLMENT: registered or open."),
         click.option(
             "--config",

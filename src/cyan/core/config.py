@@ -48,6 +48,18 @@ class Config:
     offline_after_cellular_s: int = _setting(
         2 * 23 * 60, "Silence after which a cellular device is offline, seconds.", low=1
     )
+    device_messages_per_s: int = _setting(
+        200,
+        "Messages that one device may send in a second. More are dropped over UDP, where they come"
+        " again, and wait over TCP.",
+        low=10,
+    )
+    max_sessions: int = _setting(
+        200_000, "Devices over UDP whose sessions are kept at the same time.", low=1
+    )
+    max_connections: int = _setting(
+        15_000, "Connections over TCP at the same time; open files may set a lower limit.", low=1
+    )
     log_format: str = _setting("text", "`text` for people, `json` for machines.")
     log_level: str = _setting("info", "Least level that is logged: debug, info, warning, error.")
 

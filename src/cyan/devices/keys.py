@@ -62,8 +62,21 @@ def find_by_key(db: Database, public_key: bytes) -> DeviceId | None:
 
 def is_pinned(db: Database, device_id: DeviceId, public_key: bytes) -> bool:
     """Whether this key is already the device's own: what nearly every Hello finds."""
+    return find_key(db, device_id) == public_key
+
+
+def find_key(db: Database, device_id: DeviceId) -> bytes | None:
+    """The key (SPKI, DER) that is pinned to this device, None without one."""
     rows = store.KEY_QUICKLY.rows(db, {"id": device_id})
-    return bool(rows) and rows[0][0] == public_key
+    key: bytes | None = rows[0][0] if rows else None
+    return key
+
+
+def judge(db: Database, device_id: DeviceId, public_key: bytes, enrolment: str) -> Admission:
+    """What `admit` would say of this key, by reading alone."""
+    row = db.row(store.KEY, {"id": device_id})
+    holder = db.row(store.HOLDER_OF_KEY, {"key_fingerprint": fingerprint(public_key)})
+    return _judge(device_id, row, None if holder is None else holder.id, enrolment)
 
 
 async def admit(
@@ -75,10 +88,7 @@ async def admit(
     """
     if is_pinned(db, device_id, public_key):
         return Admitted(newly_pinned=False)
-    row = db.row(store.KEY, {"id": device_id})
-    print_ = fingerprint(public_key)
-    holder = db.row(store.HOLDER_OF_KEY, {"key_fingerprint": print_})
-    seen = _judge(device_id, row, None if holder is None else holder.id, enrolment)
+    seen = judge(db, device_id, public_key, enrolment)
     if isinstance(seen, Refused):
         return seen
     # The writer judges again: another handshake may have pinned a key since the reads above.
@@ -87,6 +97,7 @@ async def admit(
         lambda connection: _pin_first_key(connection, device_id, public_key, enrolment, at_ms)
     )
     if isinstance(admission, Admitted) and admission.newly_pinned:
+        print_ = fingerprint(public_key)
         _log.warning("device.key_pinned", device_id=device_id, fingerprint=print_)
     return admission
 

@@ -144,6 +144,14 @@ class Presence:
         row = self._rows.get(device_id)
         return row is not None and row.online
 
+    def row(self, device_id: DeviceId) -> PresenceRow | None:
+        """The row as it was last written, or is about to be."""
+        return self._rows.get(device_id)
+
+    def online_devices(self, holder: str) -> list[DeviceId]:
+        """Whom this holder's rows call online."""
+        return [row.device_id for row in self._rows.values() if row.online and row.holder == holder]
+
     def came_online(self, device_id: DeviceId, live: Live) -> None:
         self._live[device_id] = live
 

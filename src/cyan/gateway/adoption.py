@@ -1,6 +1,5 @@
 """Taking over stored sessions at start, so that devices do not notice the restart."""
 
-import random
 from collections.abc import Iterable
 from typing import Final
 
@@ -8,9 +7,9 @@ import structlog
 
 from cyan.core.secrets import SealBrokenError, Vault
 from cyan.gateway import metrics
-from cyan.gateway.deviceids import DeviceIds
+from cyan.gateway.datagrams import DatagramLink
+from cyan.gateway.deviceids import DeviceIds, last_known
 from cyan.gateway.host import Host
-from cyan.gateway.link import Link
 from cyan.gateway.session import COUNTER_BITS, MAX_ADOPTION, UnreadableSessionError, decode_cold
 from cyan.gateway.store import StoredSession
 from cyan.wire.dtls.record import ServerRecords
@@ -44,7 +43,7 @@ def restore_links(
     now_s: float,
     now_ms: int,
     outage_s: float,
-) -> list[Link]:
+) -> list[DatagramLink]:
     """A link for each stored session. `logged` are message ids in the log, by connection id.
 
     After an outage of LONG_OUTAGE_S or more the links answer what their devices sent meanwhile.
@@ -64,20 +63,23 @@ def restore_links(
             _log.error("session.unreadable", device_id=row.device_id, error=error.message)
             continue
         session.settled = row.settled
+        assert session.keys is not None
         records = ServerRecords(
             session.keys,
             row.connection_id,
             send_sequence=row.adoption << COUNTER_BITS,
             highest_received=row.highest_received,
             replay_window=int.from_bytes(row.replay_window, "big"),
+            has_connection_id=session.has_connection_id,
         )
+        answered = logged.get(row.connection_id, ())
         exchange = Exchange(
             next_message_id=row.next_message_id,
-            first_token=random.getrandbits(8),
-            answered=logged.get(row.connection_id, ()),
+            holder=row.adoption,
+            answered=answered,
         )
         links.append(
-            Link(
+            DatagramLink(
                 host,
                 session,
                 records,
@@ -86,7 +88,10 @@ def restore_links(
                 adoption=row.adoption,
                 established_at_ms=row.established_at_ms,
                 heard_s=now_s - (now_ms - row.heard_at_ms) / 1000,
-                ids=DeviceIds(row.device_message_id, may_have_missed=outage_s >= LONG_OUTAGE_S),
+                ids=DeviceIds(
+                    last_known(row.device_message_id, answered),
+                    may_have_missed=outage_s >= LONG_OUTAGE_S,
+                ),
             )
         )
     metrics.sessions_adopted.inc(len(links))

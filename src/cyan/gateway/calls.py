@@ -13,10 +13,13 @@ from cyan.core.ports import (
     DeviceTimeoutError,
     LinkState,
 )
+from cyan.gateway.effects import Ask
 from cyan.gateway.link import Link
 from cyan.wire import coap
 from cyan.wire.errors import MalformedError, MisuseError
+from cyan.wire.exchange import BusyError
 from cyan.wire.messages import (
+    METRICS,
     decode_function_result,
     encode_function_call,
     encode_signal,
@@ -76,32 +79,39 @@ class DeviceLinks:
         link = self._links.online_link(device_id)
         return link is not None and link.send_event(name, data)
 
-    async def _respond(self, device_id: DeviceId, build: Callable[[int, bytes], bytes]) -> bytes:
-        """The payload of the response. Raises DeviceRefusedError when it is an error code."""
-        code, payload = await self._send(device_id, build, True)
-        if code >= coap.BAD_REQUEST:
-            raise DeviceRefusedError(f"The device answered {coap.code_text(code)}.")
-        return payload
-
-    async def _send(
-        self, device_id: DeviceId, build: Callable[[int, bytes], bytes], respond: bool
-    ) -> tuple[int, bytes]:
+    def request_vitals(self, device_id: DeviceId) -> None:
         link = self._links.online_link(device_id)
         if link is None:
             raise DeviceOfflineError
-        if link.exchange.is_full:
-            raise DeviceBusyError
-        answer: asyncio.Future[tuple[int, bytes]] = asyncio.get_running_loop().create_future()
+        link.perform((Ask(METRICS),))
 
-        def on_response(code: int, payload: bytes) -> None:
+    async def _respond(self, device_id: DeviceId, build: Callable[[int, bytes], bytes]) -> bytes:
+        """The payload of the response. Raises DeviceRefusedError when it is an error code."""
+        answer = await self._send(device_id, build, True)
+        assert answer is not None
+        if answer.code >= coap.BAD_REQUEST:
+            raise DeviceRefusedError(f"The device answered {coap.code_text(answer.code)}.")
+        return answer.payload
+
+    async def _send(
+        self, device_id: DeviceId, build: Callable[[int, bytes], bytes], respond: bool
+    ) -> coap.Message | None:
+        """The response, None when only the acknowledgement is awaited."""
+        link = self._links.online_link(device_id)
+        if link is None:
+            raise DeviceOfflineError
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[coap.Message | None] = loop.create_future()
+
+        def on_response(message: coap.Message) -> None:
             if not answer.done():
-                answer.set_result((code, payload))
+                answer.set_result(message)
 
         def on_end(how: str) -> None:
             if answer.done():
                 return
             if how == "acknowledged":
-                answer.set_result((coap.EMPTY, b""))
+                answer.set_result(None)
             elif how == "reset":
                 answer.set_exception(DeviceRefusedError("The device refused the message."))
             elif how == "timeout":
@@ -111,6 +121,8 @@ class DeviceLinks:
 
         try:
             cancel = link.request(build, on_end, on_response if respond else None)
+        except BusyError as error:
+            raise DeviceBusyError from error
         except MisuseError as error:
             raise DeviceRefusedError(f"The message cannot be sent: {error}.") from error
         link.after(CALL_TIMEOUT_S, lambda now_s: on_end("timeout"))

@@ -1,16 +1,34 @@
 """Book-keeping of a device's message ids, which count up one by one: what has not come (yet)."""
 
+from collections.abc import Iterable
 from typing import Final
 
 MAX_MISSED: Final = 64
 """Ids that are taken for missed; a larger step is a new start of the device's counter
 (session-behaviour.md, "The cure")."""
 
+LOOK_BACK: Final = MAX_MISSED // 2
+"""What lies before the newest id in the log is mostly in the log as well."""
+
 MAX_MISSING: Final = 256
 """Ids that are kept as missing; a device that leaves out so many does not count as we think."""
 
 UNKNOWN: Final = -1
 """In place of the last id, before the first message."""
+
+
+def last_known(stored: int, logged: Iterable[int]) -> int:
+    """The id up to which nothing counts as missed after a restart.
+
+    That is the stored row's, which is a few seconds behind; but at most LOOK_BACK before the newest
+    one in the log, so that a device that sends much is not lost sight of.
+    """
+    if stored < 0:
+        return stored
+    newest = max(
+        ((id_ - stored & 0xFFFF) for id_ in logged if id_ - stored & 0x8000 == 0), default=0
+    )
+    return stored + max(newest - LOOK_BACK, 0) & 0xFFFF
 
 
 class DeviceIds:

@@ -63,6 +63,16 @@ class Tell(msgspec.Struct, frozen=True):
     data: str
 
 
+class Ask(msgspec.Struct, frozen=True):
+    """Ask the device for one of its describes (`cyan.wire.messages.SYSTEM` and its like)."""
+
+    flags: int
+
+
+class Greet(msgspec.Struct, frozen=True):
+    """Send the server's own Hello."""
+
+
 class Arrive(msgspec.Struct, frozen=True):
     """The device is online from now on, as `stored` says, which is committed already."""
 
@@ -81,4 +91,6 @@ class End(msgspec.Struct, frozen=True):
     reason: str
 
 
-Effect: TypeAlias = Reply | LogEvent | Save | Admit | Listen | Emit | Tell | Arrive | Leave | End
+Effect: TypeAlias = (
+    Reply | LogEvent | Save | Admit | Listen | Emit | Tell | Ask | Greet | Arrive | Leave | End
+)

@@ -1,5 +1,6 @@
 """Keeping stored sessions up to date: hot columns in batches, presence, the holder's lease."""
 
+from collections import deque
 from typing import Final
 
 from sqlalchemy import Connection
@@ -9,40 +10,54 @@ from cyan.devices import presence
 from cyan.devices.presence import PresenceRow
 from cyan.gateway import store
 from cyan.gateway.commits import Commits
+from cyan.gateway.datagrams import DatagramLink
 from cyan.gateway.effects import Work
 from cyan.gateway.link import Link
 
 FLUSH_S: Final = 1.0
-"""Hot columns are written at most this often. What is lost with them in a crash is harmless: a
-record of the last second can be replayed, its message is a duplicate (DESIGN.md §6)."""
+"""Something is written at most this often."""
+
+LAZY_TURNS: Final = 10
+"""A session whose counters moved is written within so many flushes, so that a message costs no row
+of its own in a fleet of any size. What is lost with them in a crash is harmless: a record of those
+seconds can be replayed, its message is a duplicate (DESIGN.md §6, decisions/0007). A new address is
+written with the next flush."""
 
 SETTLE_S: Final = 3.0
 """Quiet after the last describe or subscription. A device sends them in one burst."""
 
 
 class Keeper:
-    """Notes what changed, and writes it down once a second."""
+    """Notes what changed, and writes it down: once a second what cannot wait, the rest in turns."""
 
     def __init__(self, commits: Commits, holder: str) -> None:
         self._commits = commits
         self._holder = holder
-        self._dirty: list[Link] = []
-        self._unsettled: set[Link] = set()
+        # The first is written with the next flush, each of the others one later.
+        self._dirty: deque[list[Link]] = deque([] for _ in range(LAZY_TURNS))
+        self._last = self._dirty[-1]
+        self._urgent: dict[Link, None] = {}
+        self._unsettled: set[DatagramLink] = set()
         self._rows: list[PresenceRow] = []
         self._next_flush_s = 0.0
         self._next_lease_s = 0.0
         self.is_flushing = False
 
     def mark_dirty(self, link: Link) -> None:
+        """Its counters moved. Hot path."""
         if not link.is_dirty:
             link.is_dirty = True
-            self._dirty.append(link)
+            self._last.append(link)
 
-    def watch_setup(self, link: Link) -> None:
+    def mark_urgent(self, link: Link) -> None:
+        """Something of it changed that a restart must know."""
+        self._urgent[link] = None
+
+    def watch_setup(self, link: DatagramLink) -> None:
         """The session is being set up; see when that is over."""
         self._unsettled.add(link)
 
-    def drop(self, link: Link) -> None:
+    def drop(self, link: DatagramLink) -> None:
         self._unsettled.discard(link)
 
     def note_presence(self, row: PresenceRow) -> None:
@@ -55,7 +70,9 @@ class Keeper:
         """Write what changed since the last time, and renew the lease if that is due."""
         self._next_flush_s = now_s + FLUSH_S
         self._collect_settled(now_s)
-        links, rows = self._take()
+        links, rows = self._take(self._dirty.popleft())
+        self._last = []
+        self._dirty.append(self._last)
         renew = now_s >= self._next_lease_s
         if not (links or rows or renew):
             return
@@ -73,20 +90,22 @@ class Keeper:
             self.is_flushing = False
             if not ok:
                 self._rows[:0] = rows
-                for link in links:
-                    self.mark_dirty(link)
+                self._urgent.update(dict.fromkeys(links))
 
         self._commits.submit(work, flushed)
 
     def last_flush(self, now_s: float) -> Work:
         """Everything that is still to be written, when the gateway stops."""
         self._collect_settled(now_s)
-        return _writing(*self._take())
+        return _writing(*self._take([link for turn in self._dirty for link in turn]))
 
     def _collect_settled(self, now_s: float) -> None:
         """Sessions whose set-up is over: after a restart, nothing of it can have been missed."""
         for link in list(self._unsettled):
             session = link.session
+            if link.is_dirty:
+                # How far a set-up has come is what decides about it after a restart.
+                self.mark_urgent(link)
             if (
                 session.has_system
                 and session.has_application
@@ -96,19 +115,20 @@ class Keeper:
             ):
                 session.settled = True
                 self._unsettled.discard(link)
-                self.mark_dirty(link)
+                self.mark_urgent(link)
 
-    def _take(self) -> tuple[list[Link], list[PresenceRow]]:
-        dirty, self._dirty = self._dirty, []
+    def _take(self, dirty: list[Link]) -> tuple[list[Link], list[PresenceRow]]:
         rows, self._rows = self._rows, []
         for link in dirty:
             link.is_dirty = False
-        return [link for link in dirty if link.ended is None], rows
+        urgent, self._urgent = self._urgent, {}
+        urgent.update(dict.fromkeys(dirty))
+        return [link for link in urgent if link.ended is None], rows
 
 
 def _writing(links: list[Link], rows: list[PresenceRow]) -> Work:
     """One unit of work: sessions, when their devices were heard, who came and went."""
-    hot = [_hot_row(link) for link in links]
+    hot = [_hot_row(link) for link in links if isinstance(link, DatagramLink)]
     heard: list[tuple[DeviceId, int]] = [
         (link.session.device_id, link.last_heard_ms)
         for link in links
@@ -124,7 +144,7 @@ def _writing(links: list[Link], rows: list[PresenceRow]) -> Work:
     return write
 
 
-def _hot_row(link: Link) -> store.Hot:
+def _hot_row(link: DatagramLink) -> store.Hot:
     records = link.records
     return store.Hot(
         connection_id=link.session.connection_id,

@@ -1,9 +1,11 @@
-"""The server's own key for devices over UDP, and the padded public key file that boards need."""
+"""The server's own keys for devices, and the padded public key files that boards need."""
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeAlias
 
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
     NoEncryption,
@@ -17,6 +19,14 @@ from cyan.core.secrets import write_private
 from cyan.wire.server_key import ServerKey, encode_server_key
 
 UDP_KEY_FILE: Final = "server_udp.pem"
+TCP_KEY_FILE: Final = "server_tcp.pem"
+
+_TCP_KEY_BITS: Final = 2048
+_TCP_KEY_EXPONENT: Final = 65537
+"""The only kind that a device takes (device-protocol.md §1.3.1)."""
+
+
+_PrivateKey: TypeAlias = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
 
 
 class ServerKeyError(ConfigError):
@@ -30,21 +40,38 @@ def open_server_key(data: Path) -> ec.EllipticCurvePrivateKey:
     public half.
     """
     path = data / UDP_KEY_FILE
-    if not path.exists():
-        made = ec.generate_private_key(ec.SECP256R1())
-        pem = made.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-        write_private(path, pem)
-    try:
-        key = load_pem_private_key(path.read_bytes(), password=None)
-    except (ValueError, TypeError) as error:
-        raise ServerKeyError(f"{path} is no private key in PEM: {error}.") from error
+    key = _open(path, lambda: ec.generate_private_key(ec.SECP256R1()))
     if not isinstance(key, ec.EllipticCurvePrivateKey) or key.curve.name != "secp256r1":
         raise ServerKeyError(f"{path} is no P-256 key.")
     return key
 
 
-def padded_public_key(key: ec.EllipticCurvePrivateKey, host: str, port: int) -> bytes:
-    """The file for `particle keys server`: public key and address, 320 bytes.
+def open_stream_key(data: Path) -> rsa.RSAPrivateKey:
+    """The RSA-2048 key for devices over TCP; otherwise as `open_server_key`."""
+    path = data / TCP_KEY_FILE
+    key = _open(path, lambda: rsa.generate_private_key(_TCP_KEY_EXPONENT, _TCP_KEY_BITS))
+    if (
+        not isinstance(key, rsa.RSAPrivateKey)
+        or key.key_size != _TCP_KEY_BITS
+        or key.public_key().public_numbers().e != _TCP_KEY_EXPONENT
+    ):
+        raise ServerKeyError(f"{path} is no RSA-2048 key with exponent 65537.")
+    return key
+
+
+def _open(path: Path, make: Callable[[], _PrivateKey]) -> PrivateKeyTypes:
+    if not path.exists():
+        pem = make().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+        write_private(path, pem)
+    try:
+        return load_pem_private_key(path.read_bytes(), password=None)
+    except (ValueError, TypeError) as error:
+        raise ServerKeyError(f"{path} is no private key in PEM: {error}.") from error
+
+
+def padded_public_key(key: _PrivateKey, host: str, port: int) -> bytes:
+    """The file for `particle keys server`: public key and address; 320 bytes for the UDP key, 512
+    for the TCP key.
 
     Raises MisuseError for a host that a device cannot store.
     """

@@ -1,6 +1,10 @@
-"""One live device: opens its records, runs the CoAP exchange and the conversation, carries the
-effects out. Everything here happens on the loop; what must be kept goes through the host."""
+"""One live device: runs the CoAP exchange and the conversation, carries the effects out.
 
+What is the same on every transport. `datagrams.py` and `streams.py` add how bytes come and go.
+Everything here happens on the loop; what must be kept goes through the host.
+"""
+
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Final
@@ -12,16 +16,13 @@ from cyan.devices.presence import PresenceRow
 from cyan.events.model import MAX_DATA_BYTES, Event
 from cyan.gateway import effects as fx
 from cyan.gateway import metrics
+from cyan.gateway.asking import DescribeQuestion
 from cyan.gateway.conversation import clock, describe, events, goodbye, hello, subscriptions
-from cyan.gateway.deviceids import DeviceIds
 from cyan.gateway.host import Host
 from cyan.gateway.session import Session
-from cyan.gateway.udp import read_address
 from cyan.wire import coap
-from cyan.wire.dtls import alerts
-from cyan.wire.dtls.record import ALERT, APPLICATION_DATA, HANDSHAKE, MOVED_CID, ServerRecords
 from cyan.wire.errors import MalformedError, MisuseError
-from cyan.wire.exchange import EMPTY_ACK, Exchange
+from cyan.wire.exchange import EMPTY_ACK, Build, Exchange, OnResponse, Request
 from cyan.wire.messages import (
     DescribePost,
     Goodbye,
@@ -31,7 +32,7 @@ from cyan.wire.messages import (
     Subscribe,
     TimeRequest,
     decode_request,
-    encode_event,
+    encode_cloud_hello,
 )
 
 NO_ANSWER: Final = -1
@@ -46,117 +47,96 @@ class MessageTooLargeError(MisuseError):
     """A message of ours is larger than this device takes."""
 
 
-class Link:
-    """A session with its counters, its exchange and its address."""
+class Link(ABC):
+    """A session with its exchange, and whether its device is here."""
 
     __slots__ = (
-        "_host", "_timer_s", "address", "adoption", "ended", "established_at_ms", "exchange",
-        "has_left", "heard_s", "ids", "is_dirty", "is_moving", "is_online",
-        "last_handshake_ms", "records", "session", "silence_due_s",
+        "adoption", "ended", "established_at_ms", "exchange", "has_left", "heard_s", "host",
+        "is_dirty", "is_online", "last_handshake_ms", "session", "silence_due_s",
     )  # fmt: skip
 
     def __init__(
         self,
         host: Host,
         session: Session,
-        records: ServerRecords,
         exchange: Exchange,
-        address: bytes,
         *,
         adoption: int,
         established_at_ms: int,
         heard_s: float,
-        ids: DeviceIds,
     ) -> None:
-        self._host = host
+        self.host = host
         self.session = session
-        self.records = records
         self.exchange = exchange
-        self.address = address
         self.adoption = adoption
         self.established_at_ms = established_at_ms
         self.last_handshake_ms = established_at_ms
         self.heard_s = heard_s
-        self.ids = ids
-        self.is_moving = False
         self.is_online = False
         self.has_left = False
         self.is_dirty = False
         self.ended: str | None = None
         self.silence_due_s = 0.0
         """When the gateway looks for silence next."""
-        self._timer_s = 0.0
+
+    # -- what a transport is asked -------------------------------------------------------------
+
+    @property
+    @abstractmethod
+    def ip_address(self) -> str:
+        """Where the device is, for people to read."""
+
+    @abstractmethod
+    def transmit(self, content: bytes) -> None:
+        """Send one CoAP message."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Let the device know, as well as the transport can, that the session is over."""
+
+    @abstractmethod
+    def send_event(
+        self, name: str, data: bytes | None, content_format: int = coap.TEXT, ttl_s: int = 60
+    ) -> bool:
+        """Send an event; False when it cannot be sent."""
+
+    @abstractmethod
+    def on_fresh_session(self, answer_to: int) -> None:
+        """A Hello was admitted: the device's counters begin with it."""
+
+    def name_device(self, hello: Hello) -> Hello:
+        """The Hello with the device's id in it, where the transport said it before."""
+        return hello
+
+    def on_silence(self) -> None:
+        """Nothing was heard for longer than the device's limit."""
+        self.leave("silence")
 
     # -- presence ------------------------------------------------------------------------------
 
     @property
     def last_heard_ms(self) -> int:
-        return self._host.now_ms() - int((self._host.now_s() - self.heard_s) * 1000)
-
-    @property
-    def ip_address(self) -> str:
-        return read_address(self.address)[0]
+        return self.host.now_ms() - int((self.host.now_s() - self.heard_s) * 1000)
 
     # -- what arrives --------------------------------------------------------------------------
 
-    def on_record(self, record: bytes, address: bytes, now_s: float) -> None:
-        """One whole record with this session's connection id. Hot path."""
-        records = self.records
-        highest = records.highest_received
-        opened = records.open(record)
-        if opened is None:
-            metrics.dropped_not_authentic.inc()
-            return
-        self.heard_s = now_s
-        if not self.is_dirty:
-            self._host.mark_dirty(self)
-        if address != self.address and records.highest_received > highest:
-            # Only a record newer than all seen moves the session: an old one may be a replay.
-            self.address = address
-        content_type, content = opened
-        if content_type != APPLICATION_DATA or self.ended is not None:
-            self._on_other_record(content_type, content)
-            return
-        if record[0] != MOVED_CID:
-            self.is_moving = False
-        elif not self.is_moving and records.highest_received > highest:
-            self._on_moved()
-        try:
-            message = coap.decode(content)
-        except MalformedError:
-            self._on_malformed(content)
-            return
-        kind = message.type
-        if kind <= coap.NON:
-            ids = self.ids
-            if message.message_id == ids.expected and not ids.may_have_missed:
-                ids.expected = message.message_id + 1 & 0xFFFF
-            else:
-                missed = ids.follow(message.message_id)
-                if missed and not self._answer_missed(missed):
-                    return
-            self._on_message(message, now_s)
-        elif kind == coap.ACK:
-            self.exchange.on_ack(message.message_id, message.code, message.payload)
-        else:
-            self.exchange.on_reset(message.message_id)
-
-    def _on_message(self, message: coap.Message, now_s: float) -> None:
+    def on_message(self, message: coap.Message, now_s: float) -> None:
+        """A request, a response or a ping of the device. Hot path."""
         message_id = message.message_id
         code = message.code
         if code == coap.EMPTY:
             if message.type == coap.CON:
-                self._send(coap.encode_empty_ack(message_id))
+                self.transmit(coap.encode_empty_ack(message_id))
                 if self.has_left:
                     self._came_back()
             return
         if code >= coap.CREATED:
             if message.type == coap.CON:
-                self._send(coap.encode_empty_ack(message_id))
+                self.transmit(coap.encode_empty_ack(message_id))
             # Its acknowledgement may have been lost, and the token be another request's by now.
             if self.exchange.is_new(message_id, now_s):
                 self.exchange.keep_answer(message_id, EMPTY_ACK)
-                self.exchange.on_response(message.token, code, message.payload)
+                self.exchange.on_response(message)
             return
         try:
             request = decode_request(message)
@@ -184,28 +164,28 @@ class Link:
         if type(request) is Publish:
             device_id = session.device_id
             assert device_id is not None
-            owner_id = self._host.owner_of(device_id)
+            owner_id = self.host.owner_of(device_id)
             found: Sequence[fx.Effect] = events.on_publish(
                 session, device_id, message_id, request,
-                owner_id=owner_id, at_ms=self._host.now_ms(),
+                owner_id=owner_id, at_ms=self.host.now_ms(),
             )  # fmt: skip
         else:
             if type(request) in _SETUP:
                 session.last_setup_s = now_s
             found = self._converse(message, request)
-        self._perform(found, answer_to)
+        self.perform(found, answer_to)
 
     def _converse(self, message: coap.Message, request: object) -> Sequence[fx.Effect]:
         session = self.session
         if isinstance(request, Hello):
-            return hello.on_hello(session, request)
+            return hello.on_hello(session, self.name_device(request))
         assert session.device_id is not None
         if isinstance(request, Subscribe):
             return subscriptions.on_subscribe(session, message, request)
         if isinstance(request, DescribePost):
             return describe.on_describe(session, session.device_id, message, request)
         if isinstance(request, TimeRequest):
-            return clock.on_time_request(message, self._host.now_ms() // 1000)
+            return clock.on_time_request(message, self.host.now_ms() // 1000)
         if isinstance(request, Goodbye):
             return goodbye.on_goodbye(request)
         if isinstance(request, Ping):
@@ -216,27 +196,9 @@ class Link:
     def _on_duplicate(self, message: coap.Message) -> None:
         answer = self.exchange.answer_to(message.message_id)
         if answer is not None and message.type == coap.CON:
-            self._send(answer or coap.encode_empty_ack(message.message_id))
+            self.transmit(answer or coap.encode_empty_ack(message.message_id))
 
-    def _on_other_record(self, content_type: int, content: bytes) -> None:
-        if content_type == ALERT and alerts.ends_session(content):
-            self.end("closed by the device", tell=False)
-        elif content_type == HANDSHAKE:
-            self._host.send_final_again(self.session.connection_id)
-        elif self.ended is not None:
-            # Our close_notify was lost: the device is still talking.
-            self._host.send(self.records.seal(ALERT, alerts.CLOSE_NOTIFY), self.address)
-
-    def _on_moved(self) -> None:
-        self.is_moving = True
-        metrics.handshakes_resumed.inc()
-        if self.has_left:
-            self._came_back()
-        if self.session.device_id is not None and self.session.has_application:
-            # After a reset the device's update status is unknown again, session or not.
-            self._tell(describe.PENDING_EVENT, "false")
-
-    def _on_malformed(self, content: bytes) -> None:
+    def on_malformed(self, content: bytes) -> None:
         """Not a CoAP message; answer what looks like a confirmable one all the same."""
         metrics.dropped_malformed.inc()
         if self.session.device_id is None:
@@ -244,44 +206,30 @@ class Link:
             self.end("the first message cannot be read")
         elif len(content) >= 4 and content[0] >> 4 == 0x4 | coap.CON:
             message_id = content[2] << 8 | content[3]
-            self._send(coap.encode_ack(message_id, coap.BAD_REQUEST))
+            self.transmit(coap.encode_ack(message_id, coap.BAD_REQUEST))
 
     def _log_malformed(self, error: MalformedError) -> None:
         metrics.dropped_malformed.inc()
         _log.info("device.malformed", device_id=self.session.device_id, error=str(error))
 
-    def _answer_missed(self, missed: list[int]) -> bool:
-        """What the device sent while no server was there would cost it the session when it is never
-        answered: success for what the log has, 5.03 for the rest. A device takes any answer to a
-        describe or a subscription for success, so a session that was not set up ends instead."""
-        if not self.session.settled:
-            self.end("the server restarted while the session was being set up")
-            return False
-        for message_id in missed:
-            answer = self.exchange.answer_to(message_id)
-            if answer is None:
-                answer = coap.encode_ack(message_id, coap.SERVICE_UNAVAILABLE)
-                self.exchange.keep_answer(message_id, answer)
-            self._send(answer or coap.encode_empty_ack(message_id))
-        return True
-
     # -- effects -------------------------------------------------------------------------------
 
-    def _perform(self, found: Sequence[fx.Effect], answer_to: int) -> None:
+    def perform(self, found: Sequence[fx.Effect], answer_to: int = NO_ANSWER) -> None:
+        """Carry out what a conversation asks for; `answer_to` is the message in hand."""
         for effect in found:
             if type(effect) is fx.LogEvent:
-                self._host.log_event(self, effect.event, answer_to)
+                self.host.log_event(self, effect.event, answer_to)
             elif type(effect) is fx.Reply:
                 self._answer(answer_to, effect.data)
             elif type(effect) is fx.Save:
-                self._host.save(self, effect.works, partial(self._on_saved, effect, answer_to))
+                self.host.save(self, effect.works, partial(self._on_saved, effect, answer_to))
             else:
                 self._perform_rare(effect, answer_to)
 
     def _perform_rare(self, effect: fx.Effect, answer_to: int) -> None:
         device_id = self.session.device_id
         if isinstance(effect, fx.Admit):
-            self._host.admit(
+            self.host.admit(
                 self,
                 effect.hello,
                 partial(self._on_admitted, effect, answer_to),
@@ -292,13 +240,17 @@ class Link:
         elif device_id is None:
             return
         elif isinstance(effect, fx.Listen):
-            self._host.listen(self, effect.subscription)
+            self.host.listen(self, effect.subscription)
         elif isinstance(effect, fx.Emit):
-            self._host.emit(device_id, effect.name, effect.data, self.session.product_version)
+            self.host.emit(device_id, effect.name, effect.data, self.session.product_version)
         elif isinstance(effect, fx.Tell):
-            self._tell(effect.name, effect.data)
+            self.tell(effect.name, effect.data)
+        elif isinstance(effect, fx.Ask):
+            DescribeQuestion(self, device_id, effect.flags).ask()
+        elif isinstance(effect, fx.Greet):
+            self.transmit(encode_cloud_hello(self.exchange.take_message_id()))
         elif isinstance(effect, fx.Arrive):
-            self._host.install(self)
+            self.host.install(self)
             self._arrive(effect.stored)
         elif isinstance(effect, fx.Leave):
             self.leave(effect.reason)
@@ -311,22 +263,21 @@ class Link:
             return
         if effect.reply is not None:
             self._answer(answer_to, effect.reply)
-        self._perform(effect.after, answer_to)
+        self.perform(effect.after, answer_to)
 
     def _on_admitted(self, effect: fx.Admit, answer_to: int, was_online: bool) -> None:
         """The id belongs to the key."""
         device_id = DeviceId(effect.hello.device_id.hex())
-        self.last_handshake_ms = self._host.now_ms()
-        if answer_to != NO_ANSWER:
-            self.ids.restart(answer_to)
+        self.last_handshake_ms = self.host.now_ms()
+        self.on_fresh_session(answer_to)
         found = hello.on_admitted(
             self.session,
             device_id,
             effect.hello,
             was_online=was_online,
-            row=self._host.presence_row(self, device_id, online=True),
+            row=self.host.presence_row(self, device_id, online=True),
         )
-        self._perform(found, answer_to)
+        self.perform(found, answer_to)
 
     def on_logged(self, message_id: int, ok: bool) -> None:
         """The commit of an event of this device ended. Hot path."""
@@ -334,8 +285,7 @@ class Link:
             return
         if ok:
             if self.exchange.acknowledge(message_id):
-                content = coap.encode_empty_ack(message_id)
-                self._host.send(self.records.seal_data(content), self.address)
+                self.transmit(coap.encode_empty_ack(message_id))
         elif self.exchange.answer_to(message_id) is None:
             self.refuse_event(message_id)
 
@@ -346,18 +296,22 @@ class Link:
 
     # -- what we send --------------------------------------------------------------------------
 
+    @abstractmethod
     def request(
-        self,
-        build: Callable[[int, bytes], bytes],
-        on_end: Callable[[str], None],
-        on_response: Callable[[int, bytes], None] | None,
+        self, build: Build, on_end: Callable[[str], None], on_response: OnResponse | None
     ) -> Callable[[], None]:
         """Send a confirmable message; the returned function stops waiting for its answer.
 
-        Raises MisuseError when too many wait for this device already, or when the message is
-        larger than the device takes: it would drop it, and count as lost after four sends.
+        Raises BusyError when too many wait for this device already, MessageTooLargeError when the
+        message is larger than the device takes: it would drop it, and count as lost after four
+        sends.
         """
-        now_s = self._host.now_s()
+
+    def _cancel(self, sent: Request) -> None:
+        self.exchange.cancel(sent, self.host.now_s())
+
+    def within_limit(self, build: Build) -> Build:
+        """`build`, refusing what this device would not take: MessageTooLargeError."""
         limit = self.session.max_message_size
 
         def build_within_limit(message_id: int, token: bytes) -> bytes:
@@ -366,50 +320,22 @@ class Link:
                 raise MessageTooLargeError(f"message of {len(data)} bytes for a device of {limit}")
             return data
 
-        sent = self.exchange.send(
-            build_within_limit, now_s, self._host.stretch(), on_end, on_response
-        )
-        self._host.mark_dirty(self)
-        self._send(sent.data)
-        self._set_timer(sent.due_s)
-        return partial(self.exchange.cancel, sent)
+        return build_within_limit
 
     def deliver(self, event: Event) -> None:
         """An event that this device subscribed to."""
         if event.data is not None and len(event.data) > MAX_DATA_BYTES:
             metrics.undelivered_too_large.inc()
             return
-        self.send_event(event.name, event.data, event.content_format, event.ttl_s)
-
-    def send_event(
-        self, name: str, data: bytes | None, content_format: int = coap.TEXT, ttl_s: int = 60
-    ) -> bool:
-        """Send an event, confirmable; False when it cannot be sent."""
-        if not self.is_online:
-            return False
-        if self.exchange.is_full:
-            # Looked at first: a device that falls behind costs little for each event it misses.
-            metrics.undelivered_busy.inc()
-            return False
+        content_format = event.content_format
         if content_format == coap.STRUCTURED and any(s.cbor for s in self.session.subscriptions):
             # Firmware 6.2 compares with plain CBOR (device-protocol.md §3.8).
             content_format = coap.CBOR
-        try:
-            self.request(
-                lambda message_id, _token: encode_event(
-                    message_id, name, data, confirmable=True,
-                    content_format=content_format, max_age=ttl_s,
-                ),
-                self._on_event_ended,
-                None,
-            )  # fmt: skip
-        except MessageTooLargeError:
-            metrics.undelivered_too_large.inc()
-            return False
-        except MisuseError:
-            metrics.undelivered_busy.inc()
-            return False
-        return True
+        self.send_event(event.name, event.data, content_format, event.ttl_s)
+
+    def tell(self, name: str, data: str) -> None:
+        """A cloud-made event to this device alone."""
+        self.send_event(name, data.encode())
 
     def end(self, reason: str, *, tell: bool = True) -> None:
         """End the session for good; the device makes a full handshake when it hears of it."""
@@ -418,68 +344,40 @@ class Link:
         _log.info("session.ended", device_id=self.session.device_id, reason=reason)
         self.ended = reason
         if tell:
-            self._host.send(self.records.seal(ALERT, alerts.CLOSE_NOTIFY), self.address)
+            self.close()
         self.exchange.cancel_all("ended")
         self.leave(reason)
-        self._host.forget(self)
+        self.host.forget(self)
 
     def leave(self, reason: str) -> None:
         """The device is not connected any more; its session may go on later."""
         if self.is_online:
             self.is_online = False
             self.has_left = True
-            self._host.went_offline(self, reason)
+            self.host.went_offline(self, reason)
 
     def _arrive(self, stored: PresenceRow | None = None) -> None:
         self.has_left = False
         self.is_online = True
-        self._host.came_online(self, stored)
+        self.host.came_online(self, stored)
 
     def _came_back(self) -> None:
         """A new message after the device counted as offline: its session goes on."""
         self._arrive()
         assert self.session.device_id is not None
-        self._host.emit(
+        self.host.emit(
             self.session.device_id, hello.STATUS_EVENT, "online", self.session.product_version
         )
-
-    def _tell(self, name: str, data: str) -> None:
-        self.send_event(name, data.encode())
-
-    def _on_event_ended(self, how: str) -> None:
-        if how == "timeout":
-            metrics.undelivered_unanswered.inc()
-            self.leave("messages of ours were not answered")
 
     def _answer(self, answer_to: int, data: bytes) -> None:
         if answer_to < 0:
             return
         self.exchange.keep_answer(answer_to, data)
-        self._send(data or coap.encode_empty_ack(answer_to))
-
-    def _send(self, data: bytes) -> None:
-        self._host.send(self.records.seal_data(data), self.address)
-
-    def _set_timer(self, due_s: float) -> None:
-        if self._timer_s == 0.0 or due_s < self._timer_s:
-            self._timer_s = due_s
-            self._host.at(due_s, self._on_timer)
+        self.transmit(data or coap.encode_empty_ack(answer_to))
 
     def after(self, delay_s: float, callback: Callable[[float], None]) -> None:
         """Call `callback(now_s)` after so many seconds; it cannot be cancelled."""
-        self._host.at(self._host.now_s() + delay_s, callback)
-
-    def _on_timer(self, now_s: float) -> None:
-        if self._timer_s == 0.0 or now_s < self._timer_s:
-            return  # an earlier timer has done this one's work, and set the next
-        self._timer_s = 0.0
-        if self.ended is not None:
-            return
-        for data in self.exchange.due(now_s, self._host.stretch()):
-            self._send(data)
-        due_s = self.exchange.next_due_s()
-        if due_s is not None:
-            self._set_timer(due_s)
+        self.host.at(self.host.now_s() + delay_s, callback)
 
 
 def _is_setup(message: coap.Message) -> bool:

@@ -6,7 +6,8 @@ from cyan.core.metrics import REGISTRY
 
 handshakes = Counter(
     "cyan_handshakes",
-    "Secure sessions begun: full handshakes, and resumptions of earlier sessions.",
+    "Secure sessions begun: full handshakes over UDP, resumptions of earlier sessions, and"
+    " connections over TCP.",
     ["kind"],
     registry=REGISTRY,
 )
@@ -28,7 +29,8 @@ refused = Counter(
 )
 dropped = Counter(
     "cyan_datagrams_dropped",
-    "Datagrams from devices without effect, by reason.",
+    "What came to the device ports without effect, by reason: datagrams, handshakes that gave way,"
+    " connections not taken.",
     ["reason"],
     registry=REGISTRY,
 )
@@ -48,11 +50,13 @@ events_undelivered = Counter(
 handshakes_full = handshakes.labels(kind="full")
 handshakes_refused = handshakes_ended.labels(how="refused")
 handshakes_failed = handshakes_ended.labels(how="failed")
+handshakes_stream = handshakes.labels(kind="tcp")
 handshakes_resumed = handshakes.labels(kind="resumed")
 dropped_unknown_session = dropped.labels(reason="unknown_session")
 dropped_not_authentic = dropped.labels(reason="not_authentic")
 dropped_malformed = dropped.labels(reason="malformed")
 dropped_overload = dropped.labels(reason="overload")
+dropped_over_rate = dropped.labels(reason="device_over_rate")
 undelivered_busy = events_undelivered.labels(reason="busy")
 undelivered_too_large = events_undelivered.labels(reason="too_large")
 undelivered_unanswered = events_undelivered.labels(reason="unanswered")

@@ -5,17 +5,28 @@ devices does not drown in its own handshakes.
 """
 
 import asyncio
-from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Final
 
 import structlog
 
+from cyan.core.ids import DeviceId
 from cyan.gateway import metrics
+from cyan.gateway.datagrams import DatagramLink
+from cyan.gateway.fairness import FairQueue
 from cyan.gateway.handshakes import Handshakes
 from cyan.gateway.link import Link
-from cyan.gateway.udp import BATCH, DatagramSocket
-from cyan.wire.dtls.record import CID, HANDSHAKE, MOVED_CID, split_records
+from cyan.gateway.udp import BATCH, DatagramSocket, network_of
+from cyan.wire.dtls.record import (
+    ALERT,
+    APPLICATION_DATA,
+    CID,
+    HANDSHAKE,
+    MOVED,
+    MOVED_CID,
+    split_moved,
+    split_records,
+)
 from cyan.wire.errors import MalformedError
 
 MAX_BATCHES: Final = 4
@@ -28,6 +39,7 @@ HANDSHAKES_IN_ONE_GO: Final = 16
 """About 4 ms of the loop."""
 
 _PROTECTED: Final = frozenset({CID, MOVED_CID})
+_WITHOUT_ID: Final = frozenset({APPLICATION_DATA, MOVED, ALERT})
 
 _log = structlog.get_logger(__name__)
 
@@ -70,16 +82,20 @@ class Receiver:
 
     def __init__(
         self,
-        links: Mapping[bytes, Link],
+        links: Mapping[bytes, DatagramLink],
+        by_address: Mapping[bytes, DatagramLink],
+        by_device: Mapping[DeviceId, Link],
         handshakes: Handshakes,
         sender: Sender,
         now_s: Callable[[], float],
     ) -> None:
         self._links = links
+        self._by_address = by_address
+        self._by_device = by_device
         self._handshakes = handshakes
         self._sender = sender
         self._now_s = now_s
-        self._waiting: deque[tuple[bytes, bytes]] = deque()
+        self._waiting: FairQueue[tuple[bytes, bytes]] = FairQueue(MAX_WAITING_HANDSHAKES)
         self._handshakes_go_on = False
         self._socket: DatagramSocket | None = None
 
@@ -112,6 +128,9 @@ class Receiver:
                     if link is None:
                         self._on_unknown(datagram, address)
                         continue
+                    link.budget -= 1
+                    if link.budget < 0 and not link.may_speak(now_s):
+                        continue
                     try:
                         if len(datagram) > 20 and datagram[19] << 8 | datagram[20] == (
                             len(datagram) - 21
@@ -124,6 +143,8 @@ class Receiver:
                         _log.exception("device.message_failed", device_id=link.session.device_id)
                 elif first == HANDSHAKE:
                     self._queue_handshake(datagram, address)
+                elif first in _WITHOUT_ID:
+                    self._on_record_without_id(datagram, address, now_s)
                 elif len(datagram) > 1:  # 0 and 1 byte keep a NAT open
                     metrics.dropped_malformed.inc()
             if len(batch) < BATCH:
@@ -132,7 +153,35 @@ class Receiver:
             self._serve_handshakes()
         self._sender.flush()
 
-    def _on_several(self, link: Link, datagram: bytes, address: bytes, now_s: float) -> None:
+    def _on_record_without_id(self, datagram: bytes, address: bytes, now_s: float) -> None:
+        """From firmware 3.0 and before: known by its address, or by the id behind the record when
+        a session goes on from elsewhere (device-protocol.md §1.4.6)."""
+        record, link, has_moved = datagram, self._by_address.get(address), False
+        if datagram[0] == MOVED:
+            moved = split_moved(datagram)
+            if moved is None:
+                metrics.dropped_malformed.inc()
+                return
+            found = self._by_device.get(DeviceId(moved[0].hex()))
+            link = found if isinstance(found, DatagramLink) else None
+            record, has_moved = moved[1], True
+        if link is None or link.session.has_connection_id:
+            metrics.dropped_unknown_session.inc()
+            return
+        link.budget -= 1
+        if link.budget < 0 and not link.may_speak(now_s):
+            return
+        try:
+            for part in split_records(record):
+                link.on_record(part, address, now_s, has_moved)
+        except MalformedError:
+            metrics.dropped_malformed.inc()
+        except Exception:
+            _log.exception("device.message_failed", device_id=link.session.device_id)
+
+    def _on_several(
+        self, link: DatagramLink, datagram: bytes, address: bytes, now_s: float
+    ) -> None:
         try:
             records = split_records(datagram)
         except MalformedError:
@@ -147,16 +196,14 @@ class Receiver:
             metrics.dropped_unknown_session.inc()
 
     def _queue_handshake(self, datagram: bytes, address: bytes) -> None:
-        if len(self._waiting) < MAX_WAITING_HANDSHAKES:
-            self._waiting.append((datagram, address))
-        else:
+        if self._waiting.push(network_of(address), (datagram, address)) is not None:
             metrics.dropped_overload.inc()
 
     def _serve_handshakes(self) -> None:
         now_s = self._now_s()
         waiting = self._waiting
         for _ in range(min(HANDSHAKES_IN_ONE_GO, len(waiting))):
-            datagram, address = waiting.popleft()
+            datagram, address = waiting.pop()
             self._handshakes.on_datagram(datagram, address, now_s)
         self._handshakes_go_on = bool(waiting)
         if waiting:

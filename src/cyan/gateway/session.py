@@ -13,10 +13,13 @@ from cyan.core.errors import ConfigError
 from cyan.core.ids import DeviceId
 from cyan.wire.blockwise import Reassembly
 from cyan.wire.dtls.record import Keys
-from cyan.wire.messages import Hello, Subscribe
+from cyan.wire.messages import DEVICE_INITIATED_DESCRIBE, Hello, Subscribe
 
-FORMAT: Final = 1
+FORMAT: Final = 2
 """Of the cold part. A reader takes this one and the one before it."""
+
+READABLE: Final = (1, FORMAT)
+"""Format 1 had no `has_connection_id`: all sessions had one on the wire."""
 
 MAX_SUBSCRIPTIONS: Final = 32
 """Firmware has six (device-protocol.md §3.7); the rest is for other firmware's larger tables."""
@@ -32,7 +35,7 @@ class UnreadableSessionError(ConfigError):
 
 
 class Cold(msgspec.Struct, frozen=True):
-    """The part of a session that changes rarely, in format 1."""
+    """The part of a session that changes rarely, in format 2."""
 
     keys: Keys
     public_key: bytes
@@ -42,21 +45,36 @@ class Cold(msgspec.Struct, frozen=True):
     has_system: bool
     has_application: bool
     subscriptions: tuple[Subscribe, ...]
+    has_connection_id: bool = True
 
 
 class Session:
-    """What conversations read and change. One for each DTLS session, resumptions included."""
+    """What conversations read and change. One for each DTLS session, resumptions included, and for
+    each connection over TCP."""
 
     __slots__ = (
-        "blocks", "connection_id", "device_id", "has_application", "has_system",
-        "hello", "keys", "last_setup_s", "public_key", "settled",
+        "blocks", "connection_id", "device_id", "has_application", "has_connection_id",
+        "has_system", "hello", "keys", "last_setup_s", "public_key", "settled",
         "subscriptions",
     )  # fmt: skip
 
-    def __init__(self, connection_id: bytes, keys: Keys, public_key: bytes) -> None:
+    def __init__(
+        self,
+        connection_id: bytes,
+        keys: Keys | None,
+        public_key: bytes,
+        *,
+        has_connection_id: bool = True,
+    ) -> None:
+        """Without `keys` it is a connection over TCP, which ends with the connection.
+
+        `connection_id` names the session among all, whether its records carry it or not: those of
+        firmware before 3.1 do not.
+        """
         self.connection_id = connection_id
         self.keys = keys
         self.public_key = public_key
+        self.has_connection_id = has_connection_id
         self.device_id: DeviceId | None = None
         self.hello: Hello | None = None
         self.has_system = False
@@ -66,6 +84,15 @@ class Session:
         self.settled = False
         """Everything that a new session tells has come; after a restart nothing of it is missed."""
         self.last_setup_s = 0.0
+
+    @property
+    def is_stream(self) -> bool:
+        return self.keys is None
+
+    @property
+    def describes_itself(self) -> bool:
+        """Whether the firmware sends its describes unasked (2.0 and later)."""
+        return self.hello is not None and bool(self.hello.flags & DEVICE_INITIATED_DESCRIBE)
 
     @property
     def max_message_size(self) -> int:
@@ -81,7 +108,8 @@ class Session:
 
 
 def encode_cold(session: Session) -> bytes:
-    """The cold part as it is sealed and stored."""
+    """The cold part as it is sealed and stored; only DTLS sessions are."""
+    assert session.keys is not None
     return msgspec.msgpack.encode(
         Cold(
             keys=session.keys,
@@ -91,19 +119,25 @@ def encode_cold(session: Session) -> bytes:
             has_system=session.has_system,
             has_application=session.has_application,
             subscriptions=tuple(session.subscriptions),
+            has_connection_id=session.has_connection_id,
         )
     )
 
 
 def decode_cold(connection_id: bytes, format_number: int, stored: bytes) -> Session:
     """Raises UnreadableSessionError for another format or a value that does not fit it."""
-    if format_number != FORMAT:
+    if format_number not in READABLE:
         raise UnreadableSessionError(f"Session format {format_number}, not {FORMAT}.")
     try:
         cold = msgspec.msgpack.decode(stored, type=Cold)
     except msgspec.MsgspecError as error:
         raise UnreadableSessionError(f"Session value of format {FORMAT}: {error}.") from error
-    session = Session(connection_id, cold.keys, cold.public_key)
+    session = Session(
+        connection_id,
+        cold.keys,
+        cold.public_key,
+        has_connection_id=cold.has_connection_id,
+    )
     session.device_id = DeviceId(cold.device_id) if cold.device_id is not None else None
     session.hello = cold.hello
     session.has_system = cold.has_system

@@ -24,6 +24,8 @@ RECEIVE_BUFFER_BYTES: Final = 8 * 1024 * 1024
 """Asked of the kernel, which may give less: room for a burst while the loop does something else."""
 
 _SOCKADDR_BYTES: Final = {socket.AF_INET: 16, socket.AF_INET6: 28}
+_MAPPED: Final = bytes(10) + b"\xff\xff"
+"""Before an IPv4 address that reached an IPv6 socket (RFC 4291 §2.5.5.2)."""
 _MSG_DONTWAIT: Final = 0x40
 
 Datagram = tuple[bytes, bytes]
@@ -80,6 +82,15 @@ def read_address(address: bytes) -> tuple[str, int]:
         return socket.inet_ntop(socket.AF_INET, address[4:8]), port
     text = socket.inet_ntop(socket.AF_INET6, address[8:24])
     return text.removeprefix("::ffff:") if "." in text else text, port
+
+
+def network_of(address: bytes) -> bytes:
+    """What one person can have addresses of at will: the IPv4 address, the first half of an IPv6
+    one (a /64, RFC 6177)."""
+    if len(address) == _SOCKADDR_BYTES[socket.AF_INET]:
+        return address[4:8]
+    mapped = address[8:24].removeprefix(_MAPPED)
+    return mapped if len(mapped) == 4 else address[8:16]
 
 
 def make_address(family: int, host: str, port: int) -> bytes:

@@ -23,7 +23,15 @@ MAX_STRETCH: Final = 0.5
 """Each interval is stretched by up to a half, at random (RFC 7252 §4.2, ACK_RANDOM_FACTOR)."""
 
 MAX_OUTSTANDING: Final = 128
-"""Of our own confirmable messages; below the 256 one-byte tokens."""
+"""Of our own confirmable messages."""
+
+TOKENS: Final = 64
+"""One-byte tokens that one holder of a session uses: a quarter of all, the next holder the next
+quarter, so that an answer to a question of before a restart is not taken for one of after it."""
+
+REST_S: Final = 95.0
+"""How long a token rests whose question ended without an answer: the device sends a late one up to
+42 s after the first time, which may itself come late (device-protocol.md §2.2)."""
 
 EMPTY_ACK: Final = b""
 """Stands in memory for the empty acknowledgement, which needs no bytes of its own."""
@@ -32,6 +40,10 @@ Build = Callable[[int, bytes], bytes]
 """(message id, one-byte token) to the encoded message."""
 
 OnResponse = Callable[[coap.Message], None]
+
+
+class BusyError(MisuseError):
+    """Too many messages, or too many questions, wait for this device already."""
 
 
 class Request:
@@ -64,25 +76,28 @@ class Request:
 class Exchange:
     """The memory of one session.
 
-    `next_message_id` is ours; `answered` are the device's message ids whose effect is known to be
-    kept (from the log, after a restart).
+    `next_message_id` is ours; `holder` counts who has had the session, for its tokens; `answered`
+    are the device's message ids whose effect is known to be kept (from the log, after a restart).
     """
 
     __slots__ = (
-        "_answers", "_by_id", "_by_token", "_next_token", "_older", "_turn_s", "next_message_id",
+        "_answers", "_by_id", "_by_token", "_first_token", "_next_token", "_older", "_resting",
+        "_turn_s", "next_message_id",
     )  # fmt: skip
 
     def __init__(
-        self, *, next_message_id: int, first_token: int, answered: Iterable[int] = ()
+        self, *, next_message_id: int, holder: int = 0, answered: Iterable[int] = ()
     ) -> None:
         self.next_message_id = next_message_id & 0xFFFF
-        self._next_token = first_token & 0xFF
+        self._first_token = holder * TOKENS & 0xFF
+        self._next_token = 0
         # Two generations: what is in `_older` is forgotten at the next turn, REMEMBER_S later.
         self._answers: dict[int, bytes | None] = dict.fromkeys(answered, EMPTY_ACK)
         self._older: dict[int, bytes | None] = {}
         self._turn_s = 0.0
         self._by_id: dict[int, Request] | None = None
         self._by_token: dict[int, Request] | None = None
+        self._resting: dict[int, float] | None = None
 
     # -- what the device sends ---------------------------------------------------------------
 
@@ -159,16 +174,14 @@ class Exchange:
 
         on_response(message) is called with the response; without it the acknowledgement is all that
         is awaited. on_end(how) with `acknowledged`, `answered`, `reset` or `timeout`.
-        `stretch` is 0 to 1, at random. Raises MisuseError when MAX_OUTSTANDING wait already.
+        `stretch` is 0 to 1, at random. Raises BusyError when MAX_OUTSTANDING wait already, or no
+        token is free.
         """
         if self._by_id is None or self._by_token is None:
             self._by_id, self._by_token = {}, {}
         if self.is_full:
-            raise MisuseError("too many confirmable messages wait for this device")
-        while self._next_token in self._by_token:
-            self._next_token = (self._next_token + 1) & 0xFF
-        token = self._next_token
-        self._next_token = (token + 1) & 0xFF
+            raise BusyError("too many confirmable messages wait for this device")
+        token = self._take_token(now_s) if on_response is not None else 0
         message_id = self.take_message_id()
         data = build(message_id, bytes((token,)))
         due = now_s + ACK_TIMEOUT_S * (1 + MAX_STRETCH * stretch)
@@ -177,6 +190,16 @@ class Exchange:
         if on_response is not None:
             self._by_token[token] = request
         return request
+
+    def _take_token(self, now_s: float) -> int:
+        resting = self._resting or {}
+        for _ in range(TOKENS):
+            token = self._first_token + self._next_token
+            self._next_token = (self._next_token + 1) % TOKENS
+            if token not in (self._by_token or ()) and resting.get(token, 0.0) <= now_s:
+                resting.pop(token, None)
+                return token
+        raise BusyError("too many questions wait for this device")
 
     def on_ack(self, message: coap.Message) -> None:
         """An acknowledgement came, empty or with the response in it. Unknown ids are ignored."""
@@ -206,9 +229,11 @@ class Exchange:
     def on_pong(self) -> None:
         """An empty acknowledgement came whose id says nothing: the oldest message that awaits no
         more than that is acknowledged (device-protocol.md §1.3.3)."""
-        for request in (self._by_id or {}).values():
+        if not self._by_id:
+            return
+        for request in self._by_id.values():
             if request.on_response is None:
-                self.cancel(request)
+                del self._by_id[request.message_id]
                 self._end(request, "acknowledged")
                 return
 
@@ -227,7 +252,7 @@ class Exchange:
                 continue
             if request.transmits == MAX_TRANSMITS:
                 del self._by_id[request.message_id]
-                self._forget_token(request)
+                self._rest_token(request, now_s)
                 self._end(request, "timeout")
                 continue
             interval = ACK_TIMEOUT_S * 2**request.transmits
@@ -241,11 +266,11 @@ class Exchange:
             return None
         return min(request.due_s for request in self._by_id.values())
 
-    def cancel(self, request: Request) -> None:
+    def cancel(self, request: Request, now_s: float) -> None:
         """Nobody waits for this one any more: it is neither sent again nor reported."""
         if self._by_id:
             self._by_id.pop(request.message_id, None)
-        self._forget_token(request)
+        self._rest_token(request, now_s)
 
     def cancel_all(self, how: str) -> None:
         """End everything that waits, with `how`: the session is over."""
@@ -264,6 +289,13 @@ class Exchange:
     def _forget_token(self, request: Request) -> None:
         if self._by_token and self._by_token.get(request.token) is request:
             del self._by_token[request.token]
+
+    def _rest_token(self, request: Request, now_s: float) -> None:
+        if self._by_token and self._by_token.get(request.token) is request:
+            del self._by_token[request.token]
+            if self._resting is None:
+                self._resting = {}
+            self._resting[request.token] = now_s + REST_S
 
     @staticmethod
     def _end(request: Request, how: str) -> None:

@@ -7,7 +7,7 @@ import structlog
 
 from cyan.core.ids import DeviceId
 from cyan.devices import description
-from cyan.gateway.effects import Effect, End, Reply, Save, Tell, Work
+from cyan.gateway.effects import Ask, Effect, End, Reply, Save, Tell, Work
 from cyan.gateway.session import Session
 from cyan.wire import coap
 from cyan.wire.blockwise import Reassembly
@@ -17,7 +17,7 @@ from cyan.wire.describe import (
     decode_describe,
 )
 from cyan.wire.errors import MalformedError
-from cyan.wire.messages import DescribePost
+from cyan.wire.messages import APPLICATION, DescribePost
 
 PENDING_EVENT = "particle/device/updates/pending"
 
@@ -45,13 +45,28 @@ def on_describe(
     except MalformedError as error:
         return (End(f"describe: {error}"),)
     try:
-        parts = decode_describe(post.flags, post.content_format, payload)
+        found = on_described(session, device_id, post.flags, post.content_format, payload, reply)
     except MalformedError as error:
         _log.warning("device.describe_unreadable", device_id=device_id, error=str(error))
         return (Reply(coap.encode_ack(message.message_id, coap.BAD_REQUEST, message.token)),)
+    return found
+
+
+def on_described(
+    session: Session,
+    device_id: DeviceId,
+    flags: int,
+    content_format: int,
+    payload: bytes,
+    reply: bytes | None = None,
+) -> Sequence[Effect]:
+    """Keep a whole describe, sent or asked for, then answer with `reply` if it was sent.
+
+    Raises MalformedError when it cannot be read.
+    """
     works: list[Work] = []
     after: list[Effect] = []
-    for part in parts:
+    for part in decode_describe(flags, content_format, payload):
         if isinstance(part, SystemDescribe):
             session.has_system = True
             works.append(_store_system(session, device_id, part))
@@ -68,6 +83,10 @@ def on_describe(
             # Until the first such event after its boot the device's update status is "unknown",
             # and applications wait for it before they sleep (device-protocol.md §3.11).
             after.append(Tell(PENDING_EVENT, "false"))
+    if session.has_system and not session.has_application and not session.describes_itself:
+        # One flag at a time: firmware from 3.3 on disconnects at two (§3.3.1), and the oldest has
+        # told both by now.
+        after.append(Ask(APPLICATION))
     return (Save(tuple(works), reply, tuple(after)),)
 
 

@@ -2,22 +2,26 @@
 
 from collections.abc import Sequence
 from functools import partial
+from typing import Final
 
 from cyan.core.ids import DeviceId
 from cyan.devices import description, presence
 from cyan.devices.presence import PresenceRow
 from cyan.gateway import store
-from cyan.gateway.effects import Admit, Arrive, Effect, Emit, End, Save
+from cyan.gateway.effects import Admit, Arrive, Ask, Effect, Emit, End, Greet, Save
 from cyan.gateway.session import Session
-from cyan.wire.messages import Hello
+from cyan.wire.messages import DEVICE_ID_BYTES, SYSTEM, Hello
 
 STATUS_EVENT = "spark/status"
+
+GEN_2_PLATFORMS: Final = frozenset({6, 8, 10})
+"""photon, p1, electron: our Hello makes them clear the mark of their last update (§3.2). Over TCP
+every device waits for it."""
 
 
 def on_hello(session: Session, hello: Hello) -> Sequence[Effect]:
     """The key is proved, the id is not: it is compared before anything else happens."""
-    if len(hello.device_id) != 12:
-        # Only on TCP does Hello come without an id; there the handshake carries it.
+    if len(hello.device_id) != DEVICE_ID_BYTES:
         return (End("Hello without a device id"),)
     if session.device_id is not None and session.device_id != hello.device_id.hex():
         return (End("Hello with another device id than before"),)
@@ -56,5 +60,9 @@ def on_admitted(
     offline = (Emit(STATUS_EVENT, "offline"),) if was_online else ()
     newest = partial(store.remove_others, device_id=device_id, connection_id=session.connection_id)
     present = partial(presence.store, rows=(row,))
-    after = (*offline, Arrive(row), Emit(STATUS_EVENT, "online"))
-    return (Save((keep, newest, present), after=after),)
+    after: list[Effect] = [*offline, Arrive(row), Emit(STATUS_EVENT, "online")]
+    if session.is_stream or hello.platform_id in GEN_2_PLATFORMS:
+        after.insert(0, Greet())
+    if not session.describes_itself:
+        after.append(Ask(SYSTEM))
+    return (Save((keep, newest, present), after=tuple(after)),)

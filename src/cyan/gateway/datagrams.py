@@ -1,0 +1,229 @@
+"""A device over UDP: opens its records, follows its address, repeats what is not acknowledged."""
+
+from collections.abc import Callable
+from functools import partial
+
+from cyan.gateway import metrics
+from cyan.gateway.conversation import describe
+from cyan.gateway.deviceids import DeviceIds
+from cyan.gateway.host import Host
+from cyan.gateway.link import NO_ANSWER, Link, MessageTooLargeError
+from cyan.gateway.session import Session
+from cyan.gateway.udp import read_address
+from cyan.wire import coap
+from cyan.wire.dtls import alerts
+from cyan.wire.dtls.record import ALERT, APPLICATION_DATA, HANDSHAKE, MOVED_CID, ServerRecords
+from cyan.wire.errors import MalformedError, MisuseError
+from cyan.wire.exchange import Build, Exchange, OnResponse
+from cyan.wire.messages import encode_event
+
+ID_CHECKPOINT = 0x3FF
+"""The stored row follows our own message ids in steps of 1024 at most: fewer than the margin that
+a restart leaves (gateway/store.py)."""
+
+
+class DatagramLink(Link):
+    """A DTLS session with its counters and its address."""
+
+    __slots__ = (
+        "_budget_ends_s", "_timer_s", "address", "budget", "ids", "is_moving", "records",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        host: Host,
+        session: Session,
+        records: ServerRecords,
+        exchange: Exchange,
+        address: bytes,
+        *,
+        adoption: int,
+        established_at_ms: int,
+        heard_s: float,
+        ids: DeviceIds,
+    ) -> None:
+        super().__init__(
+            host,
+            session,
+            exchange,
+            adoption=adoption,
+            established_at_ms=established_at_ms,
+            heard_s=heard_s,
+        )
+        self.records = records
+        self.address = address
+        self.ids = ids
+        self.is_moving = False
+        self.budget = 0
+        """Datagrams that it may send until `_budget_ends_s`."""
+        self._budget_ends_s = 0.0
+        self._timer_s = 0.0
+
+    @property
+    def ip_address(self) -> str:
+        return read_address(self.address)[0]
+
+    # -- what arrives --------------------------------------------------------------------------
+
+    def may_speak(self, now_s: float) -> bool:
+        """Asked when the budget is used up. What is dropped comes again, 4 s later; no firmware
+        sends so much that it could lose its session by it."""
+        if now_s < self._budget_ends_s:
+            metrics.dropped_over_rate.inc()
+            return False
+        self._budget_ends_s = now_s + 1
+        self.budget = self.host.messages_per_s - 1
+        return True
+
+    def on_record(self, record: bytes, address: bytes, now_s: float, moved: bool = False) -> None:
+        """One whole record of this session. Hot path.
+
+        `moved` says so of a record whose outer type had told it (firmware 3.0 and before).
+        """
+        records = self.records
+        highest = records.highest_received
+        opened = records.open(record)
+        if opened is None:
+            metrics.dropped_not_authentic.inc()
+            return
+        self.heard_s = now_s
+        if not self.is_dirty:
+            self.host.mark_dirty(self)
+        if address != self.address and records.highest_received > highest:
+            # Only a record newer than all seen moves the session: an old one may be a replay.
+            self.host.on_moved_to(self, address)
+        content_type, content = opened
+        if content_type != APPLICATION_DATA or self.ended is not None:
+            self._on_other_record(content_type, content)
+            return
+        if record[0] != MOVED_CID and not moved:
+            self.is_moving = False
+        elif not self.is_moving and records.highest_received > highest:
+            self._on_moved()
+        try:
+            message = coap.decode(content)
+        except MalformedError:
+            self.on_malformed(content)
+            return
+        kind = message.type
+        if kind <= coap.NON:
+            ids = self.ids
+            if message.message_id == ids.expected and not ids.may_have_missed:
+                ids.expected = message.message_id + 1 & 0xFFFF
+            else:
+                missed = ids.follow(message.message_id)
+                if missed and not self._answer_missed(missed):
+                    return
+            self.on_message(message, now_s)
+        elif kind == coap.ACK:
+            self.exchange.on_ack(message)
+        else:
+            self.exchange.on_reset(message.message_id)
+
+    def _on_other_record(self, content_type: int, content: bytes) -> None:
+        if content_type == ALERT and alerts.ends_session(content):
+            self.end("closed by the device", tell=False)
+        elif content_type == HANDSHAKE:
+            self.host.send_final_again(self.session.connection_id)
+        elif self.ended is not None:
+            # Our close_notify was lost: the device is still talking.
+            self.close()
+
+    def _on_moved(self) -> None:
+        self.is_moving = True
+        metrics.handshakes_resumed.inc()
+        if self.has_left:
+            self._came_back()
+        if self.session.device_id is not None and self.session.has_application:
+            # After a reset the device's update status is unknown again, session or not.
+            self.tell(describe.PENDING_EVENT, "false")
+
+    def _answer_missed(self, missed: list[int]) -> bool:
+        """What the device sent while no server was there would cost it the session when it is never
+        answered: success for what the log has, 5.03 for the rest. A device takes any answer to a
+        describe or a subscription for success, so a session that was not set up ends instead."""
+        if not self.session.settled:
+            self.end("the server restarted while the session was being set up")
+            return False
+        for message_id in missed:
+            answer = self.exchange.answer_to(message_id)
+            if answer is None:
+                answer = coap.encode_ack(message_id, coap.SERVICE_UNAVAILABLE)
+                self.exchange.keep_answer(message_id, answer)
+            self.transmit(answer or coap.encode_empty_ack(message_id))
+        return True
+
+    def on_fresh_session(self, answer_to: int) -> None:
+        if answer_to != NO_ANSWER:
+            self.ids.restart(answer_to)
+
+    # -- what we send --------------------------------------------------------------------------
+
+    def transmit(self, content: bytes) -> None:
+        self.host.send(self.records.seal_data(content), self.address)
+
+    def close(self) -> None:
+        self.host.send(self.records.seal(ALERT, alerts.CLOSE_NOTIFY), self.address)
+
+    def request(
+        self, build: Build, on_end: Callable[[str], None], on_response: OnResponse | None
+    ) -> Callable[[], None]:
+        exchange = self.exchange
+        sent = exchange.send(
+            self.within_limit(build), self.host.now_s(), self.host.stretch(), on_end, on_response
+        )
+        self.host.mark_dirty(self)
+        if exchange.next_message_id & ID_CHECKPOINT == 0:
+            self.host.mark_urgent(self)
+        self.transmit(sent.data)
+        self._set_timer(sent.due_s)
+        return partial(self._cancel, sent)
+
+    def send_event(
+        self, name: str, data: bytes | None, content_format: int = coap.TEXT, ttl_s: int = 60
+    ) -> bool:
+        """Confirmable: a lost one is sent again."""
+        if not self.is_online:
+            return False
+        if self.exchange.is_full:
+            # Looked at first: a device that falls behind costs little for each event it misses.
+            metrics.undelivered_busy.inc()
+            return False
+        try:
+            self.request(
+                lambda message_id, _token: encode_event(
+                    message_id, name, data, confirmable=True,
+                    content_format=content_format, max_age=ttl_s,
+                ),
+                self._on_event_ended,
+                None,
+            )  # fmt: skip
+        except MessageTooLargeError:
+            metrics.undelivered_too_large.inc()
+            return False
+        except MisuseError:
+            metrics.undelivered_busy.inc()
+            return False
+        return True
+
+    def _on_event_ended(self, how: str) -> None:
+        if how == "timeout":
+            metrics.undelivered_unanswered.inc()
+            self.leave("messages of ours were not answered")
+
+    def _set_timer(self, due_s: float) -> None:
+        if self._timer_s == 0.0 or due_s < self._timer_s:
+            self._timer_s = due_s
+            self.host.at(due_s, self._on_timer)
+
+    def _on_timer(self, now_s: float) -> None:
+        if self._timer_s == 0.0 or now_s < self._timer_s:
+            return  # an earlier timer has done this one's work, and set the next
+        self._timer_s = 0.0
+        if self.ended is not None:
+            return
+        for data in self.exchange.due(now_s, self.host.stretch()):
+            self.transmit(data)
+        due_s = self.exchange.next_due_s()
+        if due_s is not None:
+            self._set_timer(due_s)

@@ -1,0 +1,367 @@
+"""Connections over TCP: bytes in and out, the handshake before the first message, and bounds.
+
+The RSA of a handshake takes most of a millisecond. It runs in one thread beside the loop, for one
+connection after the other, the sources in turn: a flood of strangers costs at most that one thread.
+"""
+
+import asyncio
+import os
+import socket
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from enum import Enum, auto
+from functools import partial
+from typing import Final, Protocol
+
+import structlog
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+
+from cyan.gateway import metrics
+from cyan.gateway.fairness import FairQueue
+from cyan.wire.errors import MalformedError
+from cyan.wire.lightssl.handshake import (
+    NONCE_BYTES,
+    REQUEST_BYTES,
+    SESSION_BYTES,
+    Claim,
+    make_response,
+    open_request,
+)
+
+HANDSHAKE_S: Final = 20.0
+"""From the connection to the Hello. A device waits as long for each step (device-protocol.md
+§1.3.1)."""
+
+MAX_UNFINISHED: Final = 2048
+"""Connections that have not said Hello; one more and the oldest gives way."""
+
+MAX_UNFINISHED_OF_ONE: Final = 512
+"""Of these, from one address; a fleet behind one address comes back in a row, not at once."""
+
+BACKLOG: Final = 2048
+"""Connections that the kernel accepts for us meanwhile."""
+
+_log = structlog.get_logger(__name__)
+
+
+class Reader(Protocol):
+    """What takes a connection's bytes after the handshake."""
+
+    def on_bytes(self, data: bytes, now_s: float) -> int: ...
+
+    def on_closed(self) -> None: ...
+
+
+class Door(Protocol):
+    """Who is let in; the gateway."""
+
+    def now_s(self) -> float: ...
+
+    def at(self, when_s: float, callback: Callable[[float], None]) -> None: ...
+
+    def may_connect(self) -> bool:
+        """Whether there is room for one more connection."""
+        ...
+
+    def find_stream_key(self, claim: Claim, ip_address: str) -> bytes | None:
+        """The key to answer this claim with; None when it is refused, which has been noted."""
+        ...
+
+    def on_stream(self, connection: "Connection", claim: Claim, key: bytes, session: bytes) -> None:
+        """The handshake has ended, from our side: the device proves its key with the Hello. A
+        `reader` is to be set."""
+        ...
+
+
+class _Step(Enum):
+    REQUEST = auto()
+    ANSWER = auto()
+    OPEN = auto()
+    CLOSED = auto()
+
+
+class Connection(asyncio.Protocol):
+    """One connection, from the first byte to the last."""
+
+    def __init__(self, listener: "Listener") -> None:
+        self._listener = listener
+        self._step = _Step.REQUEST
+        self._request = bytearray()
+        self._nonce = b""
+        self._transport: asyncio.Transport | None = None
+        self._budget = 0
+        self._budget_ends_s = 0.0
+        self.ip_address = ""
+        self.reader: Reader | None = None
+
+    # -- what the loop calls -------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        peer = transport.get_extra_info("peername")
+        self.ip_address = str(peer[0]).removeprefix("::ffff:") if peer else ""
+        if not self._listener.admit(self):
+            self._step = _Step.CLOSED
+            transport.abort()
+            return
+        self._nonce = os.urandom(NONCE_BYTES)
+        transport.write(self._nonce)
+
+    def data_received(self, data: bytes) -> None:
+        if self._step is _Step.OPEN:
+            self._on_messages(data)
+        elif self._step is _Step.REQUEST:
+            self._request += data
+            if len(self._request) > REQUEST_BYTES:
+                # A device sends no more until it has the answer.
+                self._fail()
+            elif len(self._request) == REQUEST_BYTES:
+                self._step = _Step.ANSWER
+                self._listener.queue(self)
+        elif self._step is _Step.ANSWER:
+            self._fail()
+
+    def eof_received(self) -> bool:
+        return False
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._step = _Step.CLOSED
+        self._transport = None
+        self._listener.leave(self)
+        reader, self.reader = self.reader, None
+        if reader is not None:
+            reader.on_closed()
+
+    # -- the handshake -------------------------------------------------------------------------
+
+    def open_request(self, key: RSAPrivateKey) -> Claim:
+        """Read the device's request. Runs in the listener's thread; raises MalformedError."""
+        return open_request(key, self._nonce, bytes(self._request))
+
+    def on_answered(self, claim: Claim, key: bytes, session: bytes, response: bytes) -> None:
+        """The answer is made: from now on everything is messages."""
+        if self._transport is None:
+            return
+        self._step = _Step.OPEN
+        self._request = bytearray()
+        self._transport.write(response)
+        self._listener.door.on_stream(self, claim, key, session)
+
+    def on_refused(self) -> None:
+        """The claim is not answered."""
+        self._fail()
+
+    def on_hello(self) -> None:
+        """The device has proved itself and said Hello."""
+        self._listener.finish(self)
+
+    @property
+    def is_waiting(self) -> bool:
+        return self._step is _Step.ANSWER
+
+    def _fail(self) -> None:
+        metrics.handshakes_failed.inc()
+        self.abort()
+
+    # -- messages ------------------------------------------------------------------------------
+
+    def _on_messages(self, data: bytes) -> None:
+        reader = self.reader
+        if reader is None:
+            return
+        listener = self._listener
+        now_s = listener.door.now_s()
+        count = reader.on_bytes(data, now_s)
+        if now_s >= self._budget_ends_s:
+            self._budget, self._budget_ends_s = listener.messages_per_s, now_s + 1
+        self._budget -= count
+        if self._budget < 0 and self._transport is not None:
+            # It has to wait: what it sends stays in its own buffers.
+            metrics.dropped_over_rate.inc()
+            self._transport.pause_reading()
+            listener.door.at(self._budget_ends_s, self._resume)
+
+    def _resume(self, _now_s: float) -> None:
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.resume_reading()
+
+    def write(self, data: bytes) -> None:
+        if self._transport is not None:
+            self._transport.write(data)
+
+    def unsent_bytes(self) -> int:
+        return 0 if self._transport is None else self._transport.get_write_buffer_size()
+
+    def close(self) -> None:
+        """Send what is still to be sent, then close."""
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.close()
+            # A peer that does not read would keep it open for ever.
+            self._listener.door.at(self._listener.door.now_s() + HANDSHAKE_S, self._abort_late)
+
+    def abort(self) -> None:
+        if self._transport is not None:
+            self._transport.abort()
+
+    def stop_reading(self) -> None:
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.pause_reading()
+
+    def _abort_late(self, _now_s: float) -> None:
+        self.abort()
+
+
+class Listener:
+    """Accepts connections, and runs their handshakes one after the other."""
+
+    def __init__(self, key: RSAPrivateKey, door: Door, *, messages_per_s: int) -> None:
+        self.door = door
+        self.messages_per_s = messages_per_s
+        self._key = key
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="tcp-handshake")
+        self._waiting: FairQueue[Connection] = FairQueue(MAX_UNFINISHED)
+        self._is_busy = False
+        self._server: asyncio.Server | None = None
+        self._all: set[Connection] = set()
+        # By age, because a dictionary keeps the order of insertion.
+        self._unfinished: dict[Connection, float] = {}
+        self._unfinished_by_address: dict[str, int] = {}
+
+    async def start(self, bound: socket.socket) -> None:
+        loop = asyncio.get_running_loop()
+        self._server = await loop.create_server(
+            lambda: Connection(self), sock=bound, backlog=BACKLOG
+        )
+
+    @property
+    def is_listening(self) -> bool:
+        return self._server is not None
+
+    def stop_listening(self) -> None:
+        """Take nothing more in; connections stay open, so that what was taken can be answered."""
+        if self._server is not None:
+            self._server.close()
+            self._server = None
+        for connection in self._all:
+            connection.stop_reading()
+
+    def stop(self) -> None:
+        for connection in list(self._all):
+            connection.close()
+        self._thread.shutdown(wait=True, cancel_futures=True)
+
+    def count(self) -> int:
+        """Connections, whatever they have said."""
+        return len(self._all)
+
+    # -- what connections ask ------------------------------------------------------------------
+
+    def admit(self, connection: Connection) -> bool:
+        """Whether a new connection may stay."""
+        of_one = self._unfinished_by_address.get(connection.ip_address, 0)
+        if of_one >= MAX_UNFINISHED_OF_ONE or not self.door.may_connect():
+            metrics.dropped_overload.inc()
+            return False
+        if len(self._unfinished) >= MAX_UNFINISHED:
+            metrics.dropped_overload.inc()
+            next(iter(self._unfinished)).abort()
+        self._all.add(connection)
+        self._unfinished[connection] = self.door.now_s() + HANDSHAKE_S
+        self._unfinished_by_address[connection.ip_address] = of_one + 1
+        return True
+
+    def expire(self, now_s: float) -> None:
+        """Close what takes too long for its handshake and Hello."""
+        late = []
+        for connection, until_s in self._unfinished.items():
+            if until_s > now_s:
+                break
+            late.append(connection)
+        for connection in late:
+            metrics.handshakes_failed.inc()
+            self.finish(connection)
+            connection.abort()
+
+    def finish(self, connection: Connection) -> None:
+        """Its handshake is over, in whichever way."""
+        if self._unfinished.pop(connection, None) is not None:
+            left = self._unfinished_by_address[connection.ip_address] - 1
+            if left:
+                self._unfinished_by_address[connection.ip_address] = left
+            else:
+                del self._unfinished_by_address[connection.ip_address]
+
+    def leave(self, connection: Connection) -> None:
+        self.finish(connection)
+        self._all.discard(connection)
+
+    def queue(self, connection: Connection) -> None:
+        """The request is whole: answer it in turn."""
+        given_way = self._waiting.push(connection.ip_address.encode(), connection)
+        if given_way is not None:
+            metrics.dropped_overload.inc()
+            given_way.abort()
+        if not self._is_busy:
+            self._serve()
+
+    # -- one handshake after the other ---------------------------------------------------------
+
+    def _serve(self) -> None:
+        while self._waiting:
+            connection = self._waiting.pop()
+            if connection.is_waiting:
+                self._is_busy = True
+                future = asyncio.get_running_loop().run_in_executor(
+                    self._thread, self._answer, connection
+                )
+                future.add_done_callback(partial(self._on_answered, connection))
+                return
+        self._is_busy = False
+
+    def _answer(self, connection: Connection) -> "_Answer | None":
+        """In the thread: read, and make the answer to what was read. None when it is no request."""
+        try:
+            claim = connection.open_request(self._key)
+        except MalformedError:
+            return None
+        if claim.public_key is None:
+            return _Answer(claim, None, b"", b"")
+        session = os.urandom(SESSION_BYTES)
+        response = make_response(self._key, claim.public_key, session)
+        return _Answer(claim, claim.public_key, session, response)
+
+    def _on_answered(self, connection: Connection, done: "asyncio.Future[_Answer | None]") -> None:
+        try:
+            answer = None if done.cancelled() else done.result()
+        except Exception:
+            _log.exception("tcp.handshake_failed")
+            answer = None
+        if answer is None:
+            connection.on_refused()
+        elif connection.is_waiting:
+            key = self.door.find_stream_key(answer.claim, connection.ip_address)
+            if key is None:
+                connection.on_refused()
+            elif key == answer.key:
+                connection.on_answered(answer.claim, key, answer.session, answer.response)
+            else:
+                self._answer_with_stored_key(connection, answer.claim, key)
+        if not done.cancelled():
+            self._serve()
+
+    def _answer_with_stored_key(self, connection: Connection, claim: Claim, key: bytes) -> None:
+        """Very old firmware does not send its key. On the loop: such boards are few."""
+        session = os.urandom(SESSION_BYTES)
+        response = make_response(self._key, key, session)
+        connection.on_answered(claim, key, session, response)
+
+
+class _Answer:
+    __slots__ = ("claim", "key", "response", "session")
+
+    def __init__(self, claim: Claim, key: bytes | None, session: bytes, response: bytes) -> None:
+        self.claim = claim
+        self.key = key
+        self.session = session
+        self.response = response
