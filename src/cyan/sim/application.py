@@ -13,18 +13,15 @@ from cyan.sim.behaviour import (
     Event,
     Subscription,
 )
+from cyan.sim.boards import DEFAULT_BOARD, Board
 from cyan.sim.chance import Chance
 from cyan.sim.reliability import NEVER
 from cyan.sim.waves import RunningVariable
 from cyan.wire.describe import (
     ApplicationDescribe,
     encode_application,
-    encode_system_protobuf,
 )
 from cyan.wire.messages import MAX_EVENT_DATA, EventDown, Publish, encode_variable_value
-
-SYSTEM_SUBSCRIPTIONS: Final = ("particle", "spark")
-"""Firmware's own, before those of the application (device-protocol.md §3.7)."""
 
 _PADDING: Final = b"."
 
@@ -56,7 +53,13 @@ class Application:
     )
 
     def __init__(
-        self, device_id: str, name: str, behaviour: Behaviour, seed: str, events_made: int = 0
+        self,
+        device_id: str,
+        name: str,
+        behaviour: Behaviour,
+        seed: str,
+        events_made: int = 0,
+        board: Board = DEFAULT_BOARD,
     ) -> None:
         self._device = {DEVICE_ID: device_id, DEVICE_NAME: name}
         self._behaviour = behaviour
@@ -69,7 +72,7 @@ class Application:
         self.application_describe = encode_application(
             ApplicationDescribe(tuple(self._functions), types)
         )
-        self.system_describe = encode_system_protobuf(describing.system_describe(device_id))
+        self.system_describe = describing.encode_system(device_id, board)
         self.boot(0.0)
         self.halt()
 

@@ -94,9 +94,7 @@ def find_board(platform_name: str, generation_name: str | None = None) -> Board:
     return Board(platform, GENERATIONS[name])
 
 
-def newest_board(platform: Platform) -> Board:
-    """The board with the newest Device OS that there is for it."""
-    return find_board(platform.name)
+DEFAULT_BOARD: Final = find_board("argon")
 
 
 class Share(msgspec.Struct, frozen=True):

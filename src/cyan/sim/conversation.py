@@ -1,57 +1,54 @@
-"""What a device says over an established session, and what it does with the answers.
+"""What a device says over an established connection, and what it does with the answers.
 
 One `Conversation` is one connection: firmware forgets its unacknowledged messages when it connects
-anew. The order of messages is that of device-protocol.md §3.12, the decision what to leave out on a
-resumption that of §4.2.
+anew. Section numbers are those of device-protocol.md.
 """
 
-from collections import deque
 from collections.abc import Callable
 from typing import Final, Protocol
 
 import msgspec
 
-from cyan.sim.application import SYSTEM_SUBSCRIPTIONS, Application, DueEvent
-from cyan.sim.behaviour import Takes
-from cyan.sim.facts import EndReason, EventSent, EventSettled, EventSkipped, Fact, Outcome
-from cyan.sim.reliability import NEVER, Outstanding, Pending, Purpose, Received
-from cyan.sim.session import Numbers, Session, checksum
+from cyan.sim.application import Application, DueEvent
+from cyan.sim.boards import Board
+from cyan.sim.facts import (
+    ClockSet,
+    EndReason,
+    EventSent,
+    EventSettled,
+    EventSkipped,
+    Fact,
+    Outcome,
+)
+from cyan.sim.introduction import Introduction, Told
+from cyan.sim.platforms import Transport
+from cyan.sim.posting import Part
+from cyan.sim.reliability import NEVER, Detail, Outstanding, Pending, Purpose, Received
+from cyan.sim.session import Memory, Numbers
 from cyan.wire import coap
-from cyan.wire.blockwise import SZX_1024, Block, split
 from cyan.wire.messages import (
-    APPLICATION,
-    SYSTEM,
-    DescribePost,
     Goodbye,
     Hello,
     Publish,
-    Subscribe,
-    encode_describe_post,
     encode_goodbye,
     encode_hello,
     encode_publish,
-    encode_subscribe,
-    encode_time_request,
 )
 
-PING_TIMEOUT_S: Final = 30.0
-"""From a keep-alive ping to giving up when nothing at all arrives (device-protocol.md §2.7)."""
+HELLO_TIMEOUT_S: Final = 4.0
+"""On TCP, for the server's Hello (§1.3.3). On UDP the acknowledgement has the time of any other."""
+
+EVENT_PATIENCE_S: Final = 20.0
+"""On TCP, before the application hears that an event was not acknowledged (§3.6)."""
 
 MAX_OUTSTANDING_EVENTS: Final = 16
 """An application that waits for acknowledgements stops here. Fewer than the 64 missed ids that a
 server answers after it has come back."""
 
-BLOCK_BYTES: Final = 1024
-"""Of a describe (device-protocol.md §2.5)."""
-
-CLAIM_CODE: Final = "spark/device/claim/code"
-UPDATES_ENABLED: Final = "particle/device/updates/enabled"
-UPDATES_FORCED: Final = "particle/device/updates/forced"
-
 _USER_DISCONNECTED: Final = 2
-_NAME_END: Final = b"\0"
-"""Between name and data of an event that waits; names have no control characters."""
 _SUCCESS_CLASS: Final = 2
+_TIME_AT: Final = slice(6, 10)
+"""Where firmware reads the time in any 2.05, whatever the message has there (§2.1)."""
 _STARTUP: Final = frozenset(
     (
         Purpose.HELLO,
@@ -64,14 +61,11 @@ _STARTUP: Final = frozenset(
 )
 
 
-class Link(Protocol):
-    """The connection below a conversation, and what the device keeps over connections."""
-
-    claim_code: str | None
-    """What the device shows at full handshakes until the server has taken it."""
+class Link(Told, Protocol):
+    """The connection below a conversation."""
 
     def transmit(self, message: bytes) -> None:
-        """Seals and sends one CoAP message."""
+        """Protects and sends one CoAP message."""
 
     def end(self, reason: EndReason, now: float) -> None:
         """Ends the connection; the conversation is over when this returns."""
@@ -87,10 +81,10 @@ class Link(Protocol):
 
 
 class Profile(msgspec.Struct, frozen=True):
-    """What a conversation is about: the device's Hello, the silence after which it pings."""
+    """What a conversation is about."""
 
     hello: Hello
-    keep_alive_s: float
+    board: Board
 
 
 class Conversation:
@@ -100,124 +94,183 @@ class Conversation:
         self,
         profile: Profile,
         application: Application,
-        session: Session,
+        memory: Memory,
         numbers: Numbers,
         outstanding: Outstanding,
         link: Link,
     ) -> None:
         self.application = application
+        self.board = profile.board
         self.is_online = False
+        self.is_stream = profile.board.transport is Transport.TCP
         self.link = link
         self.outstanding = outstanding
-        self.profile = profile
         self.received = Received()
         self.waits_for_hello = False
-        self._session = session
+        self._hello = profile.hello
+        self._introduction = Introduction(
+            profile.board, profile.hello, application, memory, numbers, link, self
+        )
         self._numbers = numbers
-        self._blocks: deque[tuple[int, bytes, Block]] = deque()
-        self._refused_subscription = False
+        self._hello_deadline = NEVER
         self._quiet_since = 0.0
         self._ping_sent_at: float | None = None
 
     def start_full(self, now: float) -> None:
-        """After a handshake: Hello first, and nothing else before its acknowledgement."""
+        """After a handshake: Hello first, and on UDP nothing else before its acknowledgement."""
         self.waits_for_hello = True
         self._quiet_since = now
-        self.say(Purpose.HELLO, lambda id_: encode_hello(id_, self.profile.hello), now)
+        if self.is_stream:
+            self._hello_deadline = now + HELLO_TIMEOUT_S
+            self.tell(lambda id_: encode_hello(id_, self._hello, confirmable=False))
+        else:
+            self.say(Purpose.HELLO, lambda id_: encode_hello(id_, self._hello), now)
 
     def start_resumed(self, now: float) -> None:
         """With a session of before: an empty message if the server knows all, else as anew."""
-        synced = self._session.synced
-        current = (self._hello_checksum(), checksum(self.application.system_describe))
-        if (synced.hello, synced.system) != current:
-            self._session.synced = type(synced)()
+        if not self._introduction.is_known():
             self.start_full(now)
             return
         self._quiet_since = now
         self.say(Purpose.PING, coap.encode_ping, now)
-        self._say_updates(now)
-        self._say_application(now)
+        self._introduction.say_after_resumption(now)
 
     def say(
-        self, purpose: Purpose, encode: Callable[[int], bytes], now: float, detail: bytes = b""
+        self,
+        purpose: Purpose,
+        encode: Callable[[int], bytes],
+        now: float,
+        detail: Detail = None,
     ) -> None:
         """Sends a confirmable message under the next id."""
         message_id = self._numbers.next_message_id()
         message = encode(message_id)
-        self.outstanding.add(message_id, message, purpose, detail, now)
+        if not self.is_stream:
+            self.outstanding.add(message_id, message, purpose, detail, now)
+        elif detail is not None:
+            give_up_at = now + EVENT_PATIENCE_S if purpose is Purpose.EVENT else NEVER
+            self.outstanding.add_once(message_id, message, purpose, detail, give_up_at)
         self.link.transmit(message)
 
+    def tell(self, encode: Callable[[int], bytes]) -> None:
+        """Sends a message that wants no acknowledgement under the next id."""
+        self.link.transmit(encode(self._numbers.next_message_id()))
+
     def say_system_event(self, name: str, data: bytes, now: float) -> None:
-        """Publishes an event of the firmware itself."""
-        event = Publish(name, data)
-        self.say(Purpose.SYSTEM_EVENT, lambda id_: encode_publish(id_, event), now)
+        """Publishes an event of the firmware itself; on TCP it wants no acknowledgement."""
+        event = Publish(name, data, confirmable=not self.is_stream)
+        if self.is_stream:
+            self.tell(lambda id_: encode_publish(id_, event))
+        else:
+            self.say(Purpose.SYSTEM_EVENT, lambda id_: encode_publish(id_, event), now)
 
     def publish(self, due: DueEvent, now: float) -> None:
-        """Publishes an event of the application."""
-        confirmable = due.event.ack.is_confirmable(True)
+        """Publishes an event of the application, cut to what its firmware sends."""
+        confirmable = due.event.ack.is_confirmable(not self.is_stream)
         if confirmable and self.outstanding.count(Purpose.EVENT) >= MAX_OUTSTANDING_EVENTS:
             self.link.on_fact(EventSkipped())
             return
         event = self.application.make(due, confirmable=confirmable)
-        data = event.data or b""
+        data = (event.data or b"")[: self.board.generation.max_event_bytes]
+        event = msgspec.structs.replace(event, data=data)
         self.link.on_fact(EventSent(event.name, data))
-        if not confirmable:
-            self.link.transmit(encode_publish(self.next_message_id(), event))
-            return
-        detail = event.name.encode() + _NAME_END + data
-        self.say(Purpose.EVENT, lambda id_: encode_publish(id_, event), now, detail)
+        if confirmable:
+            self.say(Purpose.EVENT, lambda id_: encode_publish(id_, event), now, event)
+        else:
+            self.tell(lambda id_: encode_publish(id_, event))
 
     def say_goodbye(self, now: float) -> None:
-        """Announces that the device goes because its user wants it to."""
+        """Announces that the device goes because its user wants it to (≥2.0)."""
         goodbye = Goodbye(disconnect_reason=_USER_DISCONNECTED)
-        self.say(Purpose.GOODBYE, lambda id_: encode_goodbye(id_, goodbye), now)
+        if not self.board.generation.knows_goodbye:
+            return
+        if self.is_stream:
+            self.tell(lambda id_: encode_goodbye(id_, goodbye, confirmable=False))
+        else:
+            self.say(Purpose.GOODBYE, lambda id_: encode_goodbye(id_, goodbye), now)
 
     def next_message_id(self) -> int:
         """For what is sent without waiting for an acknowledgement."""
         return self._numbers.next_message_id()
+
+    def acknowledge(
+        self, message: coap.Message, now: float, code: int = coap.EMPTY, *, fresh_id: bool = False
+    ) -> None:
+        """Acknowledges a confirmable message. On TCP some acknowledgements have a `fresh_id`."""
+        if message.type != coap.CON:
+            return
+        token = b"" if code == coap.EMPTY else message.token
+        is_fresh = fresh_id and self.is_stream
+        message_id = self.next_message_id() if is_fresh else message.message_id
+        self.acknowledge_with(coap.encode_ack(message_id, code, token), message, now)
+
+    def acknowledge_with(self, acknowledgement: bytes, message: coap.Message, now: float) -> None:
+        """Sends this acknowledgement, and on UDP again when the message comes again."""
+        if message.type == coap.CON:
+            self._note(message.message_id, acknowledgement, now)
+        self.link.transmit(acknowledgement)
+
+    def leave_unacknowledged(self, message: coap.Message, now: float) -> None:
+        """Lets a confirmable message wait for ever, which costs a UDP session (§2.1)."""
+        if message.type == coap.CON:
+            self._note(message.message_id, None, now)
 
     def heard(self, now: float) -> None:
         """Something authentic arrived."""
         self._quiet_since = now
         self._ping_sent_at = None
 
+    def on_hello_answered(self, now: float) -> None:
+        """The server has taken our Hello: by an acknowledgement on UDP, by its own on TCP."""
+        self.waits_for_hello = False
+        self._hello_deadline = NEVER
+        self.link.on_accepted()
+        self._introduction.say_after_hello(now)
+        if self.is_stream:
+            self._become_online()
+
     def on_acknowledgement(self, message: coap.Message, now: float) -> None:
-        """Takes an ACK; one that fits nothing outstanding is swallowed."""
+        """Takes an ACK; one that fits nothing outstanding is swallowed on UDP."""
         pending = self.outstanding.settle(message.message_id)
+        is_describe = pending is not None and isinstance(pending.detail, Part | int)
+        if message.code == coap.CONTENT and not is_describe and (self.is_stream or pending):
+            self.set_clock(message)
         if pending is None:
             return
-        is_success = message.code == coap.EMPTY or message.code >> 5 == _SUCCESS_CLASS
-        match pending.purpose:
-            case Purpose.EVENT:
-                outcome = Outcome.ACKNOWLEDGED if is_success else Outcome.REFUSED
-                self._settle_event(pending, outcome)
-            case Purpose.HELLO:
-                self._on_hello_acknowledged(now)
-            case Purpose.DESCRIBE:
-                # Any acknowledgement counts as success, an error too (device-protocol.md §2.3).
-                self._on_describe_acknowledged(pending.detail, now)
-            case Purpose.SUBSCRIPTION:
-                self._on_subscription_acknowledged(is_success)
-            case _:
-                pass
-        if not self.is_online and not self.waits_for_hello and self._has_said_all():
-            self.is_online = True
-            self.link.on_online()
+        self._on_settled(pending, message.code, now)
+        if not self.waits_for_hello and self._has_said_all():
+            self._become_online()
+
+    def set_clock(self, message: coap.Message) -> None:
+        """Takes a 2.05 for the time, as firmware does with any that answers no describe (§2.1)."""
+        raw = coap.encode(message)[_TIME_AT].ljust(4, b"\0")
+        self.link.on_fact(ClockSet(int.from_bytes(raw, "big")))
+
+    def on_described(self, flags: int) -> None:
+        """The server knows these describes, as far as the device can tell."""
+        self._introduction.on_described(flags)
 
     def abandon(self) -> None:
         """Gives up everything unacknowledged, as firmware does when a connection ends."""
         for pending in self.outstanding.clear():
-            if pending.purpose is Purpose.EVENT:
-                self._settle_event(pending, Outcome.GIVEN_UP)
+            self._settle_event(pending, Outcome.GIVEN_UP)
 
     def deadline(self) -> float:
         """When `on_deadline` has to be called."""
-        return min(self.outstanding.deadline(), self.received.deadline, self._keep_alive_deadline())
+        return min(
+            self.outstanding.deadline(),
+            self.received.deadline,
+            self._hello_deadline,
+            self._keep_alive_deadline(),
+        )
 
     def on_deadline(self, now: float) -> None:
         """Retransmits, pings and gives up as the time has come for it."""
         if self.received.deadline <= now:
             self.link.end(EndReason.UNKNOWN_MESSAGE, now)
+            return
+        if self._hello_deadline <= now:
+            self.link.end(EndReason.MESSAGE_TIMEOUT, now)
             return
         if self._keep_alive_deadline() <= now:
             if self._ping_sent_at is not None:
@@ -225,6 +278,10 @@ class Conversation:
                 return
             self._ping_sent_at = now
             self.say(Purpose.PING, coap.encode_ping, now)
+        if self.is_stream:
+            for pending in self.outstanding.expire(now):
+                self._settle_event(pending, Outcome.GIVEN_UP)
+            return
         again = self.outstanding.due(now)
         if again is None:
             self.link.end(EndReason.MESSAGE_TIMEOUT, now)
@@ -236,103 +293,40 @@ class Conversation:
         if self.waits_for_hello:
             return NEVER
         if self._ping_sent_at is not None:
-            return self._ping_sent_at + PING_TIMEOUT_S
-        return self._quiet_since + self.profile.keep_alive_s
+            return self._ping_sent_at + self.board.ping_timeout_s
+        return self._quiet_since + self.board.keep_alive_s
 
-    def _on_hello_acknowledged(self, now: float) -> None:
-        self.waits_for_hello = False
-        self._sync(hello=self._hello_checksum())
-        self.link.on_accepted()
-        self._describe(SYSTEM, self.application.system_describe, now)
-        if self.link.claim_code is not None:
-            self.say_system_event(CLAIM_CODE, self.link.claim_code.encode(), now)
-        token = self._numbers.next_token()
-        self.say(Purpose.TIME, lambda id_: encode_time_request(id_, token), now)
-        self._say_updates(now)
-        self._say_application(now)
+    def _become_online(self) -> None:
+        if not self.is_online:
+            self.is_online = True
+            self.link.on_online()
 
-    def _say_updates(self, now: float) -> None:
-        self.say_system_event(UPDATES_ENABLED, b"true", now)
-        self.say_system_event(UPDATES_FORCED, b"false", now)
+    def _note(self, message_id: int, acknowledgement: bytes | None, now: float) -> None:
+        # On TCP nothing is remembered: what comes again is done again (§1.3.3).
+        if not self.is_stream:
+            self.received.add(message_id, acknowledgement, now)
 
-    def _say_application(self, now: float) -> None:
-        synced = self._session.synced
-        describe = self.application.application_describe
-        if synced.application != checksum(describe):
-            self._describe(APPLICATION, describe, now)
-        if synced.subscriptions != self._subscriptions_checksum():
-            for subscribe in self._all_subscriptions():
-                self.say(
-                    Purpose.SUBSCRIPTION,
-                    lambda id_, subscribe=subscribe: encode_subscribe(id_, subscribe),  # type: ignore[misc]
-                    now,
+    def _on_settled(self, pending: Pending, code: int, now: float) -> None:
+        is_success = code == coap.EMPTY or code >> 5 == _SUCCESS_CLASS
+        match pending.detail:
+            case Publish():
+                self._settle_event(pending, Outcome.ACKNOWLEDGED if is_success else Outcome.REFUSED)
+            case Part() as part:
+                self._introduction.on_part_acknowledged(part, now, is_success=is_success)
+            case int() as flags:
+                self._introduction.on_described(flags)
+            case None if pending.purpose is Purpose.HELLO:
+                self.on_hello_answered(now)
+            case None if pending.purpose is Purpose.SUBSCRIPTION:
+                self._introduction.on_subscription_acknowledged(
+                    is_success=is_success,
+                    is_last=not self.outstanding.count(Purpose.SUBSCRIPTION),
                 )
 
-    def _describe(self, flags: int, payload: bytes, now: float) -> None:
-        """Sends a describe; behind one in blocks that is still under way it waits its turn."""
-        is_idle = not self._blocks
-        blocks = [(flags, part, block) for block, part in split(payload, SZX_1024)]
-        if is_idle:
-            self._post(blocks[0], now)
-            self._blocks.extend(blocks[1:])
-        else:
-            self._blocks.extend(blocks)
-
-    def _post(self, entry: tuple[int, bytes, Block], now: float) -> None:
-        flags, payload, block = entry
-        token = self._numbers.next_token()
-        is_single = block.number == 0 and not block.more
-        post = DescribePost(
-            flags,
-            payload,
-            coap.OCTET_STREAM if flags == SYSTEM else coap.TEXT,
-            None if is_single else block,
-        )
-        self.say(
-            Purpose.DESCRIBE,
-            lambda id_: encode_describe_post(id_, token, post),
-            now,
-            bytes((flags, block.more)),
-        )
-
-    def _on_describe_acknowledged(self, detail: bytes, now: float) -> None:
-        flags, more = detail
-        if not more and flags == SYSTEM:
-            self._sync(system=checksum(self.application.system_describe))
-        elif not more:
-            self._sync(application=checksum(self.application.application_describe))
-        if self._blocks:
-            self._post(self._blocks.popleft(), now)
-
-    def _on_subscription_acknowledged(self, is_success: bool) -> None:
-        self._refused_subscription = self._refused_subscription or not is_success
-        if not self._refused_subscription and not self.outstanding.count(Purpose.SUBSCRIPTION):
-            self._sync(subscriptions=self._subscriptions_checksum())
-
     def _settle_event(self, pending: Pending, outcome: Outcome) -> None:
-        name, _, data = pending.detail.partition(_NAME_END)
-        self.link.on_fact(EventSettled(name.decode(), data, outcome))
+        event = pending.detail
+        if isinstance(event, Publish):
+            self.link.on_fact(EventSettled(event.name, event.data or b"", outcome))
 
     def _has_said_all(self) -> bool:
-        return not self._blocks and not any(map(self.outstanding.count, _STARTUP))
-
-    def _sync(self, **checksums: int) -> None:
-        self._session.synced = msgspec.structs.replace(self._session.synced, **checksums)
-
-    def _all_subscriptions(self) -> list[Subscribe]:
-        return [Subscribe(prefix) for prefix in SYSTEM_SUBSCRIPTIONS] + [
-            Subscribe(
-                subscription.prefix,
-                binary=subscription.takes is Takes.ALL,
-                cbor=subscription.takes is Takes.CBOR,
-            )
-            for subscription in self.application.subscriptions
-        ]
-
-    def _subscriptions_checksum(self) -> int:
-        return checksum(
-            b"".join(encode_subscribe(0, subscribe) for subscribe in self._all_subscriptions())
-        )
-
-    def _hello_checksum(self) -> int:
-        return checksum(encode_hello(0, self.profile.hello))
+        return self._introduction.is_said and not any(map(self.outstanding.count, _STARTUP))

@@ -1,9 +1,15 @@
-"""What a simulated board says of its modules and its vital signs."""
+"""What a simulated board says of its modules and its vital signs.
+
+The modules are those that a board of its kind has (device-protocol.md §3.3.3, §7); what is in them,
+their sizes and the versions of bootloader and application are made up.
+"""
 
 import hashlib
 from typing import Final
 
-from cyan.sim.platforms import SYSTEM_VERSION
+import msgspec
+
+from cyan.sim.boards import Board
 from cyan.wire.describe import (
     Metric,
     Metrics,
@@ -11,49 +17,46 @@ from cyan.wire.describe import (
     ModuleDependency,
     SystemDescribe,
     encode_metrics,
+    encode_system_json,
+    encode_system_protobuf,
 )
 
-# Modules of a Gen 3 board as the system describe names them (device-protocol.md §3.3.3, §7).
-_BOOTLOADER, _SYSTEM_PART, _USER_PART = 2, 4, 5
+_BOOTLOADER, _MONOLITHIC, _SYSTEM_PART, _USER_PART = 2, 3, 4, 5
 _BOOTLOADER_VERSION: Final = 3001
+_USER_VERSION: Final = 6
 _ALL_CHECKS: Final = 0x1E
-_BOOTLOADER_BYTES: Final = 49_152
-_SYSTEM_BYTES: Final = 671_744
-_USER_BYTES: Final = 262_144
+_KIB: Final = 1024
+_MODEM_VERSION: Final = "L0.0.00.00.05.06"
+
+_HOST, _GEN_1, _GEN_2 = 0, 1, 2
 
 # Ids of the metrics describe (device-protocol.md §3.3.4).
 _UPTIME, _RETRANSMITTED, _TOTAL_MEMORY, _USED_MEMORY = 6, 21, 25, 26
 _MEMORY_BYTES: Final = 171_000
 
 
-def system_describe(device_id: str) -> SystemDescribe:
-    """A bootloader, Device OS and an application, all in order; the application's hash is the
-    device's own, over all its boots."""
-
-    def module(
-        function: int, index: int, version: int, size: int, depends_on: ModuleDependency | None
-    ) -> Module:
-        return Module(
-            function=function,
-            index=index,
-            version=version,
-            max_size=size,
-            checked=_ALL_CHECKS,
-            passed=_ALL_CHECKS,
-            hash=app_hash if function == _USER_PART else None,
-            dependencies=() if depends_on is None else (depends_on,),
-        )
-
-    app_hash = hashlib.sha256(f"cyan.sim/application/{device_id}".encode()).digest()
-    bootloader = ModuleDependency(_BOOTLOADER, 0, _BOOTLOADER_VERSION)
-    device_os = ModuleDependency(_SYSTEM_PART, 1, SYSTEM_VERSION)
-    return SystemDescribe(
-        (
-            module(_BOOTLOADER, 0, _BOOTLOADER_VERSION, _BOOTLOADER_BYTES, None),
-            module(_SYSTEM_PART, 1, SYSTEM_VERSION, _SYSTEM_BYTES, bootloader),
-            module(_USER_PART, 1, 6, _USER_BYTES, device_os),
-        )
+def system_describe(device_id: str, board: Board) -> SystemDescribe:
+    """The modules of a board, all in order; the application's hash and the numbers of a modem are
+    the device's own, over all its boots."""
+    digest = hashlib.sha256(f"cyan.sim/application/{device_id}".encode()).digest()
+    describe = SystemDescribe(_modules(board, digest))
+    if not board.platform.is_cellular:
+        return describe
+    digits = f"{int.from_bytes(digest, 'big'):020}"
+    return msgspec.structs.replace(
+        describe,
+        imei=f"35{digits[-13:]}",
+        iccid=f"89{digits[-17:]}0",
+        modem_firmware_version=_MODEM_VERSION,
     )
+
+
+def encode_system(device_id: str, board: Board) -> bytes:
+    """The system describe in the form of the board's firmware."""
+    describe = system_describe(device_id, board)
+    if board.generation.has_protobuf_describe:
+        return encode_system_protobuf(describe)
+    return encode_system_json(describe, board.platform.id)
 
 
 def metrics(uptime_s: float, retransmissions: int) -> bytes:
@@ -65,3 +68,44 @@ def metrics(uptime_s: float, retransmissions: int) -> bytes:
         _USED_MEMORY: _MEMORY_BYTES // 2,
     }
     return encode_metrics(Metrics(tuple(Metric(id_, value) for id_, value in values.items())))
+
+
+def _modules(board: Board, app_hash: bytes) -> tuple[Module, ...]:
+    version = board.generation.system_version
+    bootloader = _module(_BOOTLOADER, 0, _BOOTLOADER_VERSION, 48)
+    if board.platform.gen == _GEN_1:
+        # All is one module there.
+        return (_module(_MONOLITHIC, 0, version, 108),)
+    if board.platform.gen == _HOST:
+        # As the host build has it (§8.2).
+        return (bootloader, _module(_MONOLITHIC, 0, version, 512, bootloader))
+    first = _module(_SYSTEM_PART, 1, version, 256 if board.platform.gen == _GEN_2 else 656)
+    if board.platform.gen != _GEN_2:
+        first = _depend(first, bootloader)
+        return (bootloader, first, _user(256, app_hash, first))
+    second = _module(_SYSTEM_PART, 2, version, 256, first)
+    return (bootloader, first, second, _user(128, app_hash, second))
+
+
+def _module(
+    function: int, index: int, version: int, size_kib: int, needs: Module | None = None
+) -> Module:
+    module = Module(
+        function=function,
+        index=index,
+        version=version,
+        max_size=size_kib * _KIB,
+        checked=_ALL_CHECKS,
+        passed=_ALL_CHECKS,
+    )
+    return module if needs is None else _depend(module, needs)
+
+
+def _user(size_kib: int, app_hash: bytes, needs: Module) -> Module:
+    module = _module(_USER_PART, 1, _USER_VERSION, size_kib, needs)
+    return msgspec.structs.replace(module, hash=app_hash)
+
+
+def _depend(module: Module, needs: Module) -> Module:
+    dependency = ModuleDependency(needs.function, needs.index, needs.version)
+    return msgspec.structs.replace(module, dependencies=(dependency,))

@@ -1,7 +1,7 @@
 """What a device tells its host, and what it asks of it."""
 
 from enum import Enum
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import msgspec
 
@@ -31,6 +31,7 @@ class EndReason(Enum):
     KEY_CHANGE = "key change asked"
     UNKNOWN_MESSAGE = "unknown message from the server"
     HANDSHAKE_FAILED = "handshake failed"
+    CLOSED = "closed by the server"
     MEMORY_LOST = "power cut, session lost"
     OTHER_KEYS = "other keys"
 
@@ -49,11 +50,13 @@ class EndReason(Enum):
 
 
 class StateChanged(msgspec.Struct, frozen=True):
-    """`reason` tells why a connection or an attempt ended."""
+    """`reason` tells why a connection or an attempt ended, `keeps_session` whether its session is
+    not lost with it: over TCP it always is."""
 
     state: State
     was_online: bool
     reason: EndReason | None = None
+    keeps_session: bool = False
 
 
 class HandshakeDone(msgspec.Struct, frozen=True):
@@ -104,6 +107,20 @@ class Answered(msgspec.Struct, frozen=True):
     name: str = ""
 
 
+class ClockSet(msgspec.Struct, frozen=True):
+    """The device took a message for the time of day, whatever the server meant by it."""
+
+    unix_s: int
+
+
+class FaultHappened(msgspec.Struct, frozen=True):
+    """A fault of this kind began `at_s` seconds after the device's start, for `for_s` seconds."""
+
+    kind: str
+    at_s: float
+    for_s: float
+
+
 Fact = (
     StateChanged
     | HandshakeDone
@@ -112,13 +129,15 @@ Fact = (
     | EventSkipped
     | EventReceived
     | Answered
+    | ClockSet
+    | FaultHappened
 )
 
 
 class Host(Protocol):
-    """What a device needs around it."""
+    """What a UDP device needs around it."""
 
-    def send(self, datagram: bytes) -> None:
+    def send(self, data: bytes, /) -> None:
         """Sends a datagram to the server from the current port; it may be lost."""
 
     def open_port(self) -> None:
@@ -126,3 +145,15 @@ class Host(Protocol):
 
     def on_fact(self, fact: Fact) -> None:
         """Takes note."""
+
+
+@runtime_checkable
+class StreamHost(Host, Protocol):
+    """What a TCP device needs around it: `send` writes to the stream there."""
+
+    def open_stream(self) -> None:
+        """Begins to connect to the server. What comes is told by `on_bytes`; that the stream has
+        ended, or could not be opened, by `on_closed`, but not before this returns."""
+
+    def close_stream(self) -> None:
+        """Closes the stream if there is one; nothing more arrives on it."""

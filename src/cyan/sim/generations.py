@@ -40,7 +40,7 @@ class Generation(msgspec.Struct, frozen=True, kw_only=True):
 
     `system_version` is how system modules number the release. `hello_flags` are those of every
     board, `gen3_flags` come in addition on Gen 3 and 4. The sizes are bytes: of a CoAP message, the
-    data of an event, the argument of a function, the name of a function or variable.
+    data of an event, the argument of a function.
     """
 
     name: str
@@ -53,7 +53,6 @@ class Generation(msgspec.Struct, frozen=True, kw_only=True):
     max_message_bytes: int
     max_event_bytes: int
     max_argument_bytes: int
-    max_name_bytes: int = 64
     hello_tells_sizes: bool = True
     """Hello has the system version and the sizes behind the device id (≥3.0, §3.2)."""
     has_protobuf_describe: bool = False
@@ -74,6 +73,8 @@ class Generation(msgspec.Struct, frozen=True, kw_only=True):
     """Firmware's own, before those of the application (§3.7)."""
     subscribes_to_own: bool = True
     """Subscriptions carry the qualifier `u` (≤6.1, §3.7)."""
+    subscribes_by_content: bool = False
+    """Subscriptions tell with `b` or `c` what content the handler takes (6.2, §3.7)."""
     confirms_subscriptions: bool = True
     """Subscriptions are confirmable on TCP too (6.2 sends NON there, tcp-full-session.log)."""
     wifi_keep_alive_s: float = 25.0
@@ -90,6 +91,16 @@ class Generation(msgspec.Struct, frozen=True, kw_only=True):
     def describes_itself(self) -> bool:
         """Whether the device begins its describes, as its Hello says."""
         return self.describing is not Describing.ON_REQUEST
+
+    @property
+    def has_metrics(self) -> bool:
+        """Whether there is a describe of vital signs (≥0.8)."""
+        return bool(self.hello_flags & DIAGNOSTICS)
+
+    @property
+    def knows_goodbye(self) -> bool:
+        """Whether it can announce that it disconnects (≥2.0)."""
+        return bool(self.hello_flags & KNOWS_GOODBYE)
 
 
 _SINCE_1: Final = DIAGNOSTICS | IMMEDIATE_UPDATES
@@ -111,7 +122,6 @@ GENERATIONS: Final = {
             max_message_bytes=800,
             max_event_bytes=255,
             max_argument_bytes=63,
-            max_name_bytes=12,
             hello_tells_sizes=False,
             answers_variables_at_once=True,
             needs_token=False,
@@ -213,6 +223,7 @@ GENERATIONS: Final = {
             asks_time_last=False,
             tells_reset_on_resumption=True,
             subscribes_to_own=False,
+            subscribes_by_content=True,
             confirms_subscriptions=False,
             tcp_keep_alive_s=25.0,
         ),

@@ -48,12 +48,18 @@ class Platform(msgspec.Struct, frozen=True):
         return CELLULAR_KEEP_ALIVE_S if self.is_cellular else GENERATIONS[NEWEST].wifi_keep_alive_s
 
     @property
+    def tells_max_binary(self) -> bool:
+        """Whether its old firmware publishes the size (Device OS v2.3.1, `Spark_Handshake`)."""
+        return not (self.is_cellular and self.gen == _GEN_2)
+
+    @property
     def generations(self) -> tuple[str, ...]:
         """The names of the generations that it can run, oldest first."""
         names = list(GENERATIONS)
         return tuple(names[names.index(self.oldest) : names.index(self.newest) + 1])
 
 
+_GEN_2: Final = 2
 _KIB: Final = 1024
 _NRF_BYTES: Final = 1_536_000
 _RTL_BYTES: Final = 1_572_864

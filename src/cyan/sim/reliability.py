@@ -5,7 +5,10 @@ Numbers as in Device OS (device-protocol.md §2.2).
 
 from enum import Enum
 from random import Random
-from typing import Final
+from typing import Final, TypeAlias
+
+from cyan.sim.posting import Part
+from cyan.wire.messages import Publish
 
 ACK_TIMEOUT_S: Final = 4.0
 MAX_TRANSMISSIONS: Final = 4
@@ -26,6 +29,7 @@ class Purpose(Enum):
     HELLO = "hello"
     PING = "ping"
     DESCRIBE = "describe"
+    DESCRIBE_ANSWER = "describe that the server asked for"
     TIME = "time"
     SUBSCRIPTION = "subscription"
     SYSTEM_EVENT = "system event"
@@ -34,12 +38,17 @@ class Purpose(Enum):
     GOODBYE = "goodbye"
 
 
+Detail: TypeAlias = Publish | Part | int | None
+"""What an acknowledgement is about beside the purpose: the application's event, the message of a
+describe, the flags of a describe that was asked for and is complete."""
+
+
 class Pending:
-    """A message that waits for its acknowledgement. `detail` belongs to the purpose."""
+    """A message that waits for its acknowledgement."""
 
     __slots__ = ("deadline", "detail", "message", "purpose", "transmissions")
 
-    def __init__(self, message: bytes, purpose: Purpose, detail: bytes, deadline: float) -> None:
+    def __init__(self, message: bytes, purpose: Purpose, detail: Detail, deadline: float) -> None:
         self.message = message
         self.purpose = purpose
         self.detail = detail
@@ -61,11 +70,22 @@ class Outstanding:
         return len(self._pending)
 
     def add(
-        self, message_id: int, message: bytes, purpose: Purpose, detail: bytes, now: float
+        self, message_id: int, message: bytes, purpose: Purpose, detail: Detail, now: float
     ) -> None:
         """Notes a message that is sent now for the first time."""
         deadline = now + self._wait_s(1)
         self._pending[message_id] = Pending(message, purpose, detail, deadline)
+
+    def add_once(
+        self, message_id: int, message: bytes, purpose: Purpose, detail: Detail, give_up_at: float
+    ) -> None:
+        """Notes a message that is not sent again: a stream loses nothing."""
+        self._pending[message_id] = Pending(message, purpose, detail, give_up_at)
+
+    def expire(self, now: float) -> list[Pending]:
+        """Takes out those whose time has passed, which were all noted by `add_once`."""
+        expired = [id_ for id_, pending in self._pending.items() if pending.deadline <= now]
+        return [self._pending.pop(id_) for id_ in expired]
 
     def settle(self, message_id: int) -> Pending | None:
         """Takes out what was acknowledged or refused; None when nothing waits under this id."""

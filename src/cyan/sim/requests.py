@@ -3,19 +3,18 @@
 Section numbers are those of device-protocol.md.
 """
 
+from collections.abc import Callable
 from typing import Final
 
-from cyan.sim.conversation import BLOCK_BYTES, UPDATES_FORCED, Conversation
+from cyan.sim.conversation import Conversation
 from cyan.sim.facts import Answered, EndReason, EventReceived
+from cyan.sim.introduction import UPDATES_FORCED
 from cyan.sim.reliability import Purpose
-from cyan.sim.session import checksum
+from cyan.sim.serving import Serving
 from cyan.wire import coap
-from cyan.wire.blockwise import SZX_1024, Block, split
 from cyan.wire.errors import MalformedError
 from cyan.wire.messages import (
-    APPLICATION,
-    METRICS,
-    SYSTEM,
+    CloudHello,
     DescribeRequest,
     EventDown,
     FunctionCall,
@@ -27,7 +26,6 @@ from cyan.wire.messages import (
     VariableRequest,
     decode_server_request,
     encode_answer,
-    encode_describe_answer,
     encode_function_result,
     encode_variable_value_answer,
 )
@@ -42,16 +40,16 @@ _FORCE_HANDSHAKE: Final = 1
 
 
 class Requests:
-    """Answers the server's requests in one conversation."""
+    """Answers the server's requests in one conversation; `started_at` is when the device booted."""
 
     def __init__(self, conversation: Conversation, started_at: float) -> None:
         self._conversation = conversation
+        self._generation = conversation.board.generation
         self._link = conversation.link
-        self._started_at = started_at
-        self._served: tuple[int, list[tuple[Block, bytes]]] | None = None
+        self._serving = Serving(conversation, started_at)
 
     def on_request(self, message: coap.Message, now: float) -> None:
-        """Takes a confirmable or non-confirmable message that is no answer to anything."""
+        """Takes a confirmable or non-confirmable message."""
         received = self._conversation.received
         if message.type == coap.CON:
             received.forget(now)
@@ -65,72 +63,104 @@ class Requests:
         self._dispatch(request, message, now)
 
     def _dispatch(self, request: ServerRequest, message: coap.Message, now: float) -> None:
+        conversation = self._conversation
         match request:
             case EventDown():
-                self._acknowledge(message, now)
-                self._on_event(request, now)
-            case FunctionCall() | VariableRequest():
-                if len(message.token) != 1:
-                    # MISSING_REQUEST_TOKEN (§2.1).
-                    self._link.end(EndReason.PROTOCOL_ERROR, now)
-                    return
-                self._acknowledge(message, now)
-                if isinstance(request, FunctionCall):
-                    self._on_call(request, message.token, now)
-                else:
-                    self._on_read(request, message.token, now)
+                self._on_event(request, message, now)
+            case FunctionCall() | VariableRequest() if len(message.token) != 1:
+                self._on_missing_token(message, now)
+            case FunctionCall():
+                self._on_call(request, message, now)
+            case VariableRequest():
+                self._on_read(request, message, now)
             case DescribeRequest():
-                self._on_describe(request, message, now)
+                self._serving.on_request(request, message, now)
             case Signal():
-                self._acknowledge(message, now, coap.CHANGED)
+                conversation.acknowledge(message, now, coap.CHANGED, fresh_id=True)
                 self._link.on_fact(Answered("signal"))
             case KeyChange():
                 self._on_key_change(request, message, now)
             case Ping():
-                self._acknowledge(message, now)
-            case Unknown(path="h"):
-                self._acknowledge(message, now)
-            case Unknown() if message.type == coap.CON:
-                # Never acknowledged; 45 s later that ends the session (§2.1).
-                self._conversation.received.add(message.message_id, None, now)
-            case _:
-                pass
-
-    def _acknowledge(self, message: coap.Message, now: float, code: int = coap.EMPTY) -> None:
-        if message.type != coap.CON:
-            return
-        token = b"" if code == coap.EMPTY else message.token
-        acknowledgement = coap.encode_ack(message.message_id, code, token)
-        self._conversation.received.add(message.message_id, acknowledgement, now)
-        self._link.transmit(acknowledgement)
+                conversation.acknowledge(message, now, fresh_id=True)
+            case CloudHello():
+                conversation.acknowledge(message, now)
+                if conversation.waits_for_hello:
+                    conversation.on_hello_answered(now)
+            case Unknown():
+                if message.code == coap.CONTENT:
+                    conversation.set_clock(message)
+                conversation.leave_unacknowledged(message, now)
 
     def _repeat(self, message_id: int) -> None:
         acknowledgement = self._conversation.received.acknowledgement(message_id)
         if acknowledgement is not None:
             self._link.transmit(acknowledgement)
 
-    def _on_call(self, call: FunctionCall, token: bytes, now: float) -> None:
-        result = self._conversation.application.call(call.name, call.argument)
+    def _on_missing_token(self, message: coap.Message, now: float) -> None:
+        if self._generation.needs_token:
+            self._link.end(EndReason.PROTOCOL_ERROR, now)
+        else:
+            # Firmware takes bytes of other fields for token and name, and finds no such name.
+            self._conversation.acknowledge(message, now)
+
+    def _on_call(self, call: FunctionCall, message: coap.Message, now: float) -> None:
+        argument = call.argument.encode()
+        limit = self._generation.max_argument_bytes
+        if len(argument) > limit:
+            # Refused, and called with what there is room for (§3.4).
+            refusal = coap.encode_ack(message.message_id, coap.BAD_REQUEST, b"")
+            self._conversation.acknowledge_with(refusal, message, now)
+        else:
+            self._conversation.acknowledge(message, now)
+        text = argument[:limit].decode(errors="ignore")
+        result = self._conversation.application.call(call.name, text)
         if result is None:
             # Acknowledged, and then nothing comes (§3.4).
             return
-        self._conversation.say(
-            Purpose.ANSWER, lambda id_: encode_function_result(id_, token, result), now
+        token, confirmable = message.token, not self._conversation.is_stream
+        self._answer(
+            lambda id_: encode_function_result(id_, token, result, confirmable=confirmable), now
         )
         self._link.on_fact(Answered("function", call.name))
 
-    def _on_read(self, request: VariableRequest, token: bytes, now: float) -> None:
+    def _on_read(self, request: VariableRequest, message: coap.Message, now: float) -> None:
+        token, confirmable = message.token, not self._conversation.is_stream
         value = self._conversation.application.read(request.name, now)
+        if self._generation.answers_variables_at_once:
+            self._read_at_once(request.name, value, message, now)
+            return
 
         def encode(message_id: int) -> bytes:
             if value is None:
-                return encode_answer(message_id, token, coap.NOT_FOUND)
-            return encode_variable_value_answer(message_id, token, value)
+                return encode_answer(message_id, token, coap.NOT_FOUND, confirmable=confirmable)
+            return encode_variable_value_answer(message_id, token, value, confirmable=confirmable)
 
-        self._conversation.say(Purpose.ANSWER, encode, now)
+        self._conversation.acknowledge(message, now)
+        self._answer(encode, now)
         self._link.on_fact(Answered("variable", request.name))
 
-    def _on_event(self, event: EventDown, now: float) -> None:
+    def _read_at_once(
+        self, name: str, value: bytes | None, message: coap.Message, now: float
+    ) -> None:
+        if value is None:
+            # Firmware of that time makes an answer of no length, which is not sent.
+            self._conversation.leave_unacknowledged(message, now)
+            return
+        answer = coap.encode_ack(message.message_id, coap.CONTENT, message.token, value)
+        self._conversation.acknowledge_with(answer, message, now)
+        self._link.on_fact(Answered("variable", name))
+
+    def _answer(self, encode: Callable[[int], bytes], now: float) -> None:
+        """A separate response: confirmable on UDP, not on TCP (§2.3)."""
+        if self._conversation.is_stream:
+            self._conversation.tell(encode)
+        else:
+            self._conversation.say(Purpose.ANSWER, encode, now)
+
+    def _on_event(self, event: EventDown, message: coap.Message, now: float) -> None:
+        if not self._conversation.is_stream:
+            # On TCP no event is acknowledged (§1.3.3).
+            self._conversation.acknowledge(message, now)
         data = event.data or b""
         if event.name == UPDATES_FORCED:
             self._conversation.say_system_event(UPDATES_FORCED, data, now)
@@ -144,78 +174,8 @@ class Requests:
     def _on_key_change(self, request: KeyChange, message: coap.Message, now: float) -> None:
         # The acknowledgement carries a new id instead of the request's (§3.9), so the request
         # counts as unacknowledged where the session goes on.
-        self._link.transmit(coap.encode_empty_ack(self._conversation.next_message_id()))
-        self._conversation.received.add(message.message_id, None, now)
-        if request.value == _FORCE_HANDSHAKE:
+        if message.type == coap.CON:
+            self._link.transmit(coap.encode_empty_ack(self._conversation.next_message_id()))
+        self._conversation.leave_unacknowledged(message, now)
+        if request.value == _FORCE_HANDSHAKE and not self._conversation.is_stream:
             self._link.end(EndReason.KEY_CHANGE, now)
-
-    def _on_describe(self, request: DescribeRequest, message: coap.Message, now: float) -> None:
-        if message.type != coap.CON:
-            refusal = coap.Message(
-                coap.NON, coap.BAD_REQUEST, self._conversation.next_message_id(), message.token
-            )
-            self._link.transmit(coap.encode(refusal))
-            return
-        if request.flags is None or len(message.token) != 1:
-            self._acknowledge(message, now, coap.BAD_REQUEST)
-            return
-        payload = self._describe(request.flags, now)
-        if payload is None:
-            # More or less than one flag: acknowledged, then an internal error (§3.3.1).
-            self._acknowledge(message, now)
-            self._link.end(EndReason.PROTOCOL_ERROR, now)
-            return
-        if len(payload) <= BLOCK_BYTES:
-            self._acknowledge(message, now)
-            self._answer_describe(request.flags, message.token, payload, None, b"", now)
-            return
-        self._on_describe_block(request.flags, payload, request.block, message, now)
-
-    def _on_describe_block(
-        self, flags: int, payload: bytes, block: Block | None, message: coap.Message, now: float
-    ) -> None:
-        number = 0 if block is None else block.number
-        if number == 0:
-            self._served = (flags, split(payload, SZX_1024))
-        if block is not None and number and block.szx != SZX_1024:
-            self._acknowledge(message, now, coap.BAD_OPTION)
-            return
-        if self._served is None or self._served[0] != flags or not self._has_next(number):
-            self._acknowledge(message, now, coap.NOT_FOUND)
-            return
-        self._acknowledge(message, now)
-        part, content = self._served[1].pop(0)
-        etag = bytes((checksum(payload) & 0xFF,))
-        self._answer_describe(flags, message.token, content, part, etag, now)
-
-    def _has_next(self, number: int) -> bool:
-        """Blocks are served in order, and none twice (§2.5)."""
-        return (
-            self._served is not None
-            and bool(self._served[1])
-            and (self._served[1][0][0].number == number)
-        )
-
-    def _answer_describe(
-        self, flags: int, token: bytes, payload: bytes, block: Block | None, etag: bytes, now: float
-    ) -> None:
-        content_format = coap.OCTET_STREAM if flags == SYSTEM else coap.TEXT
-        self._conversation.say(
-            Purpose.ANSWER,
-            lambda id_: encode_describe_answer(
-                id_, token, payload, content_format=content_format, block=block, etag=etag
-            ),
-            now,
-        )
-        self._link.on_fact(Answered("describe"))
-
-    def _describe(self, flags: int, now: float) -> bytes | None:
-        application = self._conversation.application
-        if flags == SYSTEM:
-            return application.system_describe
-        if flags == APPLICATION:
-            return application.application_describe
-        if flags == METRICS:
-            retransmissions = self._conversation.outstanding.retransmissions
-            return application.metrics(now - self._started_at, retransmissions)
-        return None

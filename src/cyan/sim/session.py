@@ -54,14 +54,23 @@ def checksum(content: bytes) -> int:
     return zlib.crc32(content)
 
 
-class Session:
+class Memory:
+    """What a device remembers of its server: for a DTLS session, or one TCP connection."""
+
+    __slots__ = ("synced",)
+
+    def __init__(self, synced: Synced | None = None) -> None:
+        self.synced = Synced() if synced is None else synced
+
+
+class Session(Memory):
     """An established DTLS session. `unanswered_resumptions` counts since the last answer."""
 
-    __slots__ = ("records", "synced", "unanswered_resumptions")
+    __slots__ = ("records", "unanswered_resumptions")
 
     def __init__(self, records: DeviceRecords, synced: Synced | None = None) -> None:
+        super().__init__(synced)
         self.records = records
-        self.synced = Synced() if synced is None else synced
         self.unanswered_resumptions = 0
 
 
@@ -78,9 +87,8 @@ class StoredSession(msgspec.Struct, frozen=True):
 
 
 class StoredDevice(msgspec.Struct, frozen=True):
-    """A device as it is written down. `peers` is a checksum of both sides' public keys: a session
-    made with other keys is of no use. `used_claim_code` is not shown
-    again."""
+    """A device as it is written down. `peers` is a checksum of both sides' public keys and of the
+    firmware: a session made with others is of no use. `used_claim_code` is not shown again."""
 
     peers: str
     message_id: int
@@ -105,14 +113,16 @@ def store_session(session: Session, ahead: int) -> StoredSession:
     )
 
 
-def restore_session(stored: StoredSession) -> Session:
-    """The session goes on where it was written down."""
+def restore_session(stored: StoredSession, device_id: bytes | None = None) -> Session:
+    """The session goes on where it was written down; one without a connection id moves by the
+    `device_id` (12 bytes)."""
     records = DeviceRecords(
         stored.keys,
         stored.connection_id,
         send_sequence=stored.send_sequence,
         highest_received=stored.highest_received,
         replay_window=stored.replay_window,
+        device_id=device_id,
     )
     session = Session(records, stored.synced)
     session.unanswered_resumptions = stored.unanswered_resumptions

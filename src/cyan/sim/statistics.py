@@ -62,7 +62,7 @@ class Statistics(msgspec.Struct):
     def _count_end(self, fact: StateChanged) -> None:
         if fact.state is State.OFFLINE and fact.reason is not EndReason.STOPPED:
             self.reconnects += 1
-            self.lost_sessions += fact.reason is not None and not fact.reason.keeps_session
+            self.lost_sessions += not fact.keeps_session
 
     def _count_answer(self, kind: str) -> None:
         self.functions_answered += kind == "function"
