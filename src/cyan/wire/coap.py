@@ -114,8 +114,11 @@ def code_text(code: int) -> str:
 def decode(data: bytes) -> Message:
     """Reads one whole message.
 
-    Strict where RFC 7252 section 3 speaks of a format error. Codes of reserved classes are left to
-    the caller. What is accepted encodes again to the same bytes.
+    Strict where RFC 7252 section 3 speaks of a format error, but for one: a payload marker without
+    a payload is no payload. Device OS before 3.0 sends one with an event whose data is an empty
+    text, and 0.x with an empty text variable (their messages.cpp); unanswered, the event would
+    cost the session. Codes of reserved classes are left to the caller. What is accepted encodes
+    again to the same bytes, without such a marker.
 
     Raises:
         MalformedError: `data` is not exactly one message within our bounds.
@@ -145,8 +148,6 @@ def decode(data: bytes) -> Message:
         head = data[position]
         position += 1
         if head == _PAYLOAD_MARKER:
-            if position == size:
-                raise MalformedError("CoAP payload marker without payload")
             payload = data[position:]
             break
         delta = head >> 4

@@ -16,6 +16,7 @@ METRICS: Final = 0x04
 """Describe flags: one raw byte in the Uri-Query. Firmware before 3.3 may combine them."""
 
 _ALL: Final = SYSTEM | APPLICATION | METRICS
+_ONE_FLAG: Final = (SYSTEM, APPLICATION, METRICS)
 
 
 class DescribePost(msgspec.Struct, frozen=True):
@@ -67,16 +68,26 @@ def decode_describe_request(message: coap.Message) -> DescribeRequest:
 
 
 def encode_describe_request(
-    message_id: int, token: bytes, flags: int, *, block_number: int = 0, szx: int = 0
+    message_id: int,
+    token: bytes,
+    flags: int | None,
+    *,
+    block_number: int = 0,
+    szx: int = 0,
+    before_3_3: bool = False,
 ) -> bytes:
     """Writes `GET d ?flags`; for a later block with its number and the size of the first.
 
+    Firmware `before_3_3` takes flags together, and none at all for system and application.
+
     Raises:
-        MisuseError: Not exactly one flag: the device would disconnect.
+        MisuseError: Not exactly one flag, for a device that would disconnect.
     """
-    if flags not in (SYSTEM, APPLICATION, METRICS):
+    options = [(coap.URI_PATH, b"d")]
+    if flags in _ONE_FLAG or (before_3_3 and flags is not None):
+        options.append((coap.URI_QUERY, _encode_flags(flags)))
+    elif not before_3_3:
         raise MisuseError(f"describe request with flags {flags}")
-    options = [(coap.URI_PATH, b"d"), (coap.URI_QUERY, _encode_flags(flags))]
     if block_number:
         options.append((coap.BLOCK2, encode_block(Block(block_number, False, szx))))
     return coap.encode(
@@ -92,8 +103,10 @@ def encode_describe_answer(
     content_format: int = coap.TEXT,
     block: Block | None = None,
     etag: bytes = b"",
+    piggybacked: bool = False,
 ) -> bytes:
-    """Writes the device's separate 2.05, confirmable on every transport."""
+    """Writes the device's separate 2.05, confirmable on every transport; before 2.0 it stood in
+    the acknowledgement, whose id is the request's."""
     options = []
     if etag:
         options.append((coap.ETAG, etag))
@@ -101,8 +114,9 @@ def encode_describe_answer(
         options.append((coap.CONTENT_FORMAT, coap.encode_uint(content_format)))
     if block is not None:
         options.append((coap.BLOCK2, encode_block(block)))
+    type_ = coap.ACK if piggybacked else coap.CON
     return coap.encode(
-        coap.Message(coap.CON, coap.CONTENT, message_id, token, tuple(options), payload)
+        coap.Message(type_, coap.CONTENT, message_id, token, tuple(options), payload)
     )
 
 
