@@ -1,6 +1,7 @@
 """A simulated device, a small cloud made of the server's half of `wire`, and a clock of their own.
 
-Nothing waits: time jumps to the next deadline. Datagrams arrive at once, in order.
+Nothing waits: time jumps to the next deadline. Datagrams arrive at once, in order. The small cloud
+for TCP is in `stream_world`.
 """
 
 from collections import deque
@@ -12,12 +13,19 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cyan.sim.behaviour import Behaviour, built_in
 from cyan.sim.device import Device
 from cyan.sim.facts import EndReason, Fact, HandshakeDone, State, StateChanged
+from cyan.sim.generations import GENERATIONS
 from cyan.sim.identity import Identity
 from cyan.sim.platforms import PLATFORMS
 from cyan.sim.session import StoredDevice
 from cyan.wire import coap
 from cyan.wire.dtls import alerts
-from cyan.wire.dtls.record import ALERT, APPLICATION_DATA, ServerRecords, connection_id_of
+from cyan.wire.dtls.record import (
+    ALERT,
+    APPLICATION_DATA,
+    ServerRecords,
+    connection_id_of,
+    split_moved,
+)
 from cyan.wire.dtls.server import (
     ServerHandshake,
     has_cookie,
@@ -70,6 +78,8 @@ class Cloud:
     hellos: list[tuple[float, bytes]] = field(default_factory=list)
     heard: list[Heard] = field(default_factory=list)
     records: ServerRecords | None = None
+    moved_ids: list[bytes] = field(default_factory=list)
+    """Device ids behind records of type 254."""
     _pending: ServerHandshake | None = None
     _next_request_id: int = 40_000
 
@@ -122,15 +132,23 @@ class Cloud:
         self.records = ServerRecords(
             established.keys,
             established.connection_id,
+            has_connection_id=established.has_connection_id,
             highest_received=established.highest_received,
             replay_window=established.replay_window,
         )
         return [established.final_flight(self.records)]
 
     def _on_record(self, datagram: bytes, port: int, now: float) -> list[bytes]:
-        if self.records is None or connection_id_of(datagram) != self.records.connection_id:
+        if self.records is None:
             return []
-        opened = self.records.open(datagram)
+        record = datagram
+        if self.records.has_connection_id:
+            if connection_id_of(datagram) != self.records.connection_id:
+                return []
+        elif (moved := split_moved(datagram)) is not None:
+            self.moved_ids.append(moved[0])
+            record = moved[1]
+        opened = self.records.open(record)
         assert opened is not None, "a device never repeats a record"
         content_type, content = opened
         assert content_type == APPLICATION_DATA
@@ -147,6 +165,7 @@ class World:
         behaviour: Behaviour | None = None,
         *,
         platform: str = "argon",
+        generation: str | None = None,
         seed: str = SEED,
         index: int = 0,
         cloud: Cloud | None = None,
@@ -167,6 +186,7 @@ class World:
             SERVER_KEY.public_key(),
             self,
             seed=seed,
+            generation=None if generation is None else GENERATIONS[generation],
             claim_code=claim_code,
             stored=stored,
         )
@@ -234,9 +254,11 @@ class World:
             self.device.on_datagram(self._inbox.popleft(), self.now)
 
 
-def online_world(behaviour: Behaviour | None = None, *, platform: str = "argon") -> World:
+def online_world(
+    behaviour: Behaviour | None = None, *, platform: str = "argon", generation: str | None = None
+) -> World:
     """A device that has just come online."""
-    world = World(behaviour, platform=platform)
+    world = World(behaviour, platform=platform, generation=generation)
     world.run(0.5)
     assert world.device.state is State.ONLINE
     return world

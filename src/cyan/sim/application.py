@@ -73,6 +73,7 @@ class Application:
             ApplicationDescribe(tuple(self._functions), types)
         )
         self.system_describe = describing.encode_system(device_id, board)
+        describing.check_room(self.application_describe, self.system_describe, board)
         self.boot(0.0)
         self.halt()
 

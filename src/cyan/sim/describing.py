@@ -10,6 +10,7 @@ from typing import Final
 import msgspec
 
 from cyan.sim.boards import Board
+from cyan.sim.generations import Describing
 from cyan.wire.describe import (
     Metric,
     Metrics,
@@ -28,11 +29,18 @@ _ALL_CHECKS: Final = 0x1E
 _KIB: Final = 1024
 _MODEM_VERSION: Final = "L0.0.00.00.05.06"
 
+_MAX_HEADER_BYTES: Final = 9
+"""Of a describe in one message: header, path, flags, payload marker (§3.3.1)."""
+
 _HOST, _GEN_1, _GEN_2 = 0, 1, 2
 
 # Ids of the metrics describe (device-protocol.md §3.3.4).
 _UPTIME, _RETRANSMITTED, _TOTAL_MEMORY, _USED_MEMORY = 6, 21, 25, 26
 _MEMORY_BYTES: Final = 171_000
+
+
+class TooLongError(ValueError):
+    """The application is too large for its firmware; the text says how much."""
 
 
 def system_describe(device_id: str, board: Board) -> SystemDescribe:
@@ -57,6 +65,23 @@ def encode_system(device_id: str, board: Board) -> bytes:
     if board.generation.has_protobuf_describe:
         return encode_system_protobuf(describe)
     return encode_system_json(describe, board.platform.id)
+
+
+def check_room(application: bytes, system: bytes, board: Board) -> None:
+    """Both describes together have to fit into one message of firmware without block-wise
+    transfer: there a longer one stops the device (Device OS v2.3.1, `SPARK_ASSERT`).
+
+    Raises:
+        TooLongError: They do not.
+    """
+    if board.generation.describing is Describing.IN_BLOCKS:
+        return
+    room = board.generation.max_message_bytes - _MAX_HEADER_BYTES
+    if len(application) + len(system) > room:
+        raise TooLongError(
+            f"functions and variables are too many for Device OS {board.generation.name}: "
+            f"their describe has {len(application)} bytes where {room - len(system)} have room"
+        )
 
 
 def metrics(uptime_s: float, retransmissions: int) -> bytes:

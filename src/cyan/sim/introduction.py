@@ -31,9 +31,13 @@ CLAIM_CODE: Final = "spark/device/claim/code"
 LAST_RESET: Final = "spark/device/last_reset"
 MAX_BINARY: Final = "spark/hardware/max_binary"
 OTA_CHUNK_SIZE: Final = "spark/hardware/ota_chunk_size"
+RADIO_VERSION: Final = "spark/cc3000-patch-version"
 UPDATES_ENABLED: Final = "particle/device/updates/enabled"
 UPDATES_FORCED: Final = "particle/device/updates/forced"
 """Events of the firmware itself (§3.11)."""
+
+_RADIO_PATCH: Final = "1.29"
+_GEN_1: Final = 1
 
 
 class Told(Protocol):
@@ -164,6 +168,8 @@ class Introduction:
         if self._board.transport is Transport.TCP:
             # On UDP only a size other than this one is told.
             self._speaker.say_system_event(OTA_CHUNK_SIZE, str(OTA_CHUNK_BYTES).encode(), now)
+        if platform.gen == _GEN_1:
+            self._speaker.say_system_event(RADIO_VERSION, _RADIO_PATCH.encode(), now)
 
     def _say_last_reset(self, now: float) -> None:
         if self._told.last_reset is not None:
