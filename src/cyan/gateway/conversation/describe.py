@@ -106,5 +106,5 @@ def _whole(session: Session, post: DescribePost) -> bytes | None:
 def _store_system(session: Session, device_id: DeviceId, system: SystemDescribe) -> Work:
     platform_id = session.hello.platform_id if session.hello else None
     return partial(
-        description.store_system, device_id=device_id, system=system.to_json(platform_id)
+        description.store_system, device_id=device_id, system=system, platform_id=platform_id
     )
