@@ -1,0 +1,403 @@
+"""What a peer's bytes can reach, by name, with real bytes to change: for `test_fuzz.py` and the
+soak. Each target gives a value or raises MalformedError; anything else is a bug.
+
+`TARGETS[name].run(data)` feeds one input. `mutate(random, seeds)` makes one of the target's seeds.
+Targets keep nothing between inputs but for handshakes that are still open, which go on until they
+end and then begin anew, so that what was sent once is met in every state.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from random import Random
+from typing import Final
+
+from cyan.wire import blockwise, coap, exchange, messages, server_key
+from cyan.wire.describe import decode_describe
+from cyan.wire.describe.metrics import decode_metrics
+from cyan.wire.describe.system_json import decode_json
+from cyan.wire.describe.system_protobuf import decode_system_protobuf
+from cyan.wire.dtls import alerts, bodies, handshake, hello
+from cyan.wire.dtls.client import ClientHandshake
+from cyan.wire.dtls.reader import Reader
+from cyan.wire.dtls.record import (
+    DeviceRecords,
+    Keys,
+    ServerRecords,
+    connection_id_of,
+    split_moved,
+    split_records,
+)
+from cyan.wire.dtls.server import ServerHandshake
+from cyan.wire.errors import MalformedError
+from cyan.wire.lightssl.frames import Channel
+from cyan.wire.lightssl.handshake import ClientHandshake as TcpClientHandshake
+from cyan.wire.lightssl.handshake import make_response, open_request
+from cyan.wire.messages import calls, control, describing, events, goodbye, names, special
+from cyan.wire.messages.hello import decode_hello
+from cyan.wire.messages.unknown import as_unknown
+from cyan.wire.protobuf.reader import read_fields
+from cyan.wire.protobuf.varint import decode_varint
+from tests.wire import vectors
+from tests.wire.dtls.captured import sessions
+from tests.wire.dtls.peers import DEVICE_KEY, SERVER_KEY, device, server_for
+from tests.wire.lightssl import textbook
+
+MAX_INPUT_BYTES: Final = 4096
+
+Run = Callable[[bytes], object]
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """`seeds` are genuine inputs. `is_slow` where each input costs 0.1 ms or more."""
+
+    run: Run
+    seeds: tuple[bytes, ...]
+    is_slow: bool = False
+
+
+def mutate(random: Random, seeds: Sequence[bytes]) -> bytes:
+    """A seed with some changes, most often one; now and then with none, so that machines come
+    further, or bytes without any sense."""
+    if random.random() < 0.03:
+        return random.randbytes(random.randrange(64))
+    data = bytearray(random.choice(seeds))
+    for _ in range(random.choice((0, 1, 1, 1, 1, 2, 3, 4))):
+        at = random.randint(0, len(data))
+        end = min(len(data), at + random.choice((1, 1, 2, 4, 16)))
+        match random.randrange(6):
+            case 0:
+                data[at:end] = random.randbytes(end - at)
+            case 1:
+                data[at:at] = random.randbytes(random.randint(1, 8))
+            case 2:
+                del data[at:end]
+            case 3:
+                data[at:end] = random.choice((b"\0", b"\x7f", b"\x80", b"\xff", b"\xfe")) * (
+                    end - at
+                )
+            case 4:
+                other = random.choice(seeds)
+                data[at:] = other[random.randint(0, len(other)) :]
+            case _:
+                data[at:at] = data[at:end] * random.choice((1, 2, 64))
+    return bytes(data[:MAX_INPUT_BYTES])
+
+
+def is_accepted(target: Target, data: bytes) -> bool:
+    """Runs one input; False when it was malformed. Whatever else is raised is a bug."""
+    try:
+        target.run(data)
+    except MalformedError:
+        return False
+    return True
+
+
+# -- genuine bytes ------------------------------------------------------------------------------
+
+_COAP: Final = tuple(
+    sorted(
+        {
+            coap.encode(
+                coap.Message(
+                    line.type, line.code, line.message_id, line.token, line.options, line.payload
+                )
+            )
+            for name in vectors.LOGS
+            for line in vectors.coap_lines(name)
+        }
+    )
+)
+_DESCRIBES: Final = tuple(
+    sorted(
+        {
+            line.payload
+            for name in vectors.LOGS
+            for line in vectors.coap_lines(name)
+            if line.from_device and (coap.URI_PATH, b"d") in line.options
+        }
+        | {
+            line.payload
+            for line in vectors.coap_lines("udp-full-session.log")
+            if line.code == coap.CONTENT and len(line.payload) > 40
+        }
+        | {
+            b'{"f":["led"],"v":{"temp":9},"p":6,"imei":"35","m":[{"s":262144,"l":"m","vc":30,"vv":26,'
+            b'"u":"'
+            + b"ab" * 32
+            + b'","f":"u","n":"2","v":6,"d":[{"f":"s","n":"1","v":4200,"_":""}]}]}'
+        }
+    )
+)
+_DATAGRAMS: Final = tuple(
+    sorted({datagram.data for datagram in vectors.datagrams("udp-resume-keys.log")})
+)
+[_SESSION] = sessions("udp-resume-keys.log")
+_BODIES: Final = {message.type: message.body for message in _SESSION.messages}
+
+_KEYS: Final = Keys(bytes(range(16)), bytes(range(16)), b"\x10\x11\x12\x13", b"\x10\x11\x12\x13")
+_ID: Final = bytes(8)
+_DEVICE_ID: Final = bytes(range(12))
+_FROM_DEVICE: Final = tuple(DeviceRecords(_KEYS, _ID).seal_data(data) for data in _COAP[:40])
+_WITHOUT_ID: Final = tuple(ServerRecords(_KEYS, _ID).seal_data(data) for data in _COAP[:40])
+_MOVED: Final = tuple(
+    DeviceRecords(_KEYS, b"", moving=True, device_id=_DEVICE_ID).seal_data(data)
+    for data in _COAP[:40]
+)
+
+
+def _flights(*, offer_connection_id: bool) -> tuple[tuple[bytes, ...], tuple[bytes, ...]]:
+    """What a server and a device send in a handshake, whole and in single records."""
+    client = device(offer_connection_id=offer_connection_id)
+    server = server_for(client.start())
+    [answer] = client.feed(server.flight)
+    return (server.flight, *split_records(server.flight)), (answer, *split_records(answer))
+
+
+_SERVER_FLIGHT, _DEVICE_FLIGHT = _flights(offer_connection_id=True)
+_, _OLD_DEVICE_FLIGHT = _flights(offer_connection_id=False)
+
+_TCP: Final = vectors.tcp_secrets()
+_STREAMS: Final = tuple(
+    b"".join(
+        frame.data
+        for frame in vectors.datagrams(vectors.TCP_WITH_KEYS)
+        if frame.from_device == from_device
+    )
+    for from_device in (True, False)
+)
+_NONCE: Final = bytes(40)
+_REQUEST: Final = TcpClientHandshake(
+    device_key=textbook.device_key(),
+    server_public_key=textbook.server_key().public_key(),
+    device_id=_DEVICE_ID,
+).feed(_NONCE)
+_RESPONSE: Final = make_response(
+    textbook.server_key(), textbook.spki(textbook.device_key()), bytes(40)
+)
+
+
+# -- machines -----------------------------------------------------------------------------------
+
+
+class _ServerSide:
+    """A DTLS handshake that a device has begun."""
+
+    def __init__(self, *, offer_connection_id: bool) -> None:
+        self._hello = device(offer_connection_id=offer_connection_id).start()
+        self._handshake = server_for(self._hello)
+
+    def __call__(self, data: bytes) -> object:
+        if self._handshake.established is not None or self._handshake.failed is not None:
+            self._handshake = server_for(self._hello)
+        return self._handshake.feed(data)
+
+
+class _DeviceSide:
+    """A DTLS handshake that waits for a server."""
+
+    def __init__(self) -> None:
+        self._handshake: ClientHandshake = device()
+
+    def __call__(self, data: bytes) -> object:
+        if self._handshake.established is not None or self._handshake.failed is not None:
+            self._handshake = device()
+        return self._handshake.feed(data)
+
+
+def _begin(data: bytes) -> object:
+    """What a server does with the first datagram of a stranger."""
+    found = hello.read_client_hello(data)
+    cookie = hello.make_cookie(b"secret", b"address", found)
+    assert len(hello.hello_verify_request(found, cookie)) < 100
+    return ServerHandshake(found, server_key=SERVER_KEY, entropy=bytes(64), connection_id=_ID)
+
+
+def _reassemble_messages(data: bytes) -> object:
+    reassembly = handshake.Reassembly(0)
+    for fragment in handshake.decode_fragments(data):
+        reassembly.add(fragment)
+    return reassembly.next_message()
+
+
+def _reassemble_blocks(data: bytes) -> object:
+    """Each message of 16 bytes is a block."""
+    reassembly = blockwise.Reassembly()
+    for start in range(0, len(data) - 1, 16):
+        block = blockwise.decode_block(data[start : start + 1])
+        reassembly.feed(1, block, data[start + 1 : start + 17])
+    return reassembly.is_open
+
+
+def _exchange(data: bytes) -> object:
+    """A message meets a server that waits for an answer."""
+    message = coap.decode(data)
+    waiting = exchange.Exchange(next_message_id=message.message_id)
+    ends: list[str] = []
+    waiting.send(lambda _id, token: token, 0.0, 0.0, ends.append, lambda _message: None)
+    waiting.send(lambda _id, token: token, 0.0, 0.0, ends.append)
+    waiting.on_ack(message)
+    waiting.on_response(message)
+    waiting.on_pong()
+    waiting.on_reset(message.message_id)
+    assert len(ends) <= 2
+    return waiting.is_new(message.message_id, 1.0)
+
+
+def _tcp_device(data: bytes) -> object:
+    client = TcpClientHandshake(
+        device_key=textbook.device_key(),
+        server_public_key=textbook.server_key().public_key(),
+        device_id=_DEVICE_ID,
+    )
+    client.feed(_NONCE)
+    return client.feed(data)
+
+
+def _on_message(decode: Callable[[coap.Message], object]) -> Run:
+    return lambda data: decode(coap.decode(data))
+
+
+def _on_handshake_message(decode: Callable[[handshake.Message], object]) -> Run:
+    return lambda data: decode(handshake.encode_message(0, 0, data))
+
+
+# -- the registry -------------------------------------------------------------------------------
+
+_MESSAGE_DECODERS: Final[dict[str, Callable[[coap.Message], object]]] = {
+    "messages.requests.decode_request": messages.decode_request,
+    "messages.requests.decode_server_request": messages.decode_server_request,
+    "messages.calls.decode_function_call": calls.decode_function_call,
+    "messages.calls.decode_variable_request": calls.decode_variable_request,
+    "messages.control.decode_signal": control.decode_signal,
+    "messages.control.decode_key_change": control.decode_key_change,
+    "messages.describing.decode_describe_post": describing.decode_describe_post,
+    "messages.describing.decode_describe_request": describing.decode_describe_request,
+    "messages.events.decode_publish": events.decode_publish,
+    "messages.events.decode_event_down": events.decode_event_down,
+    "messages.events.decode_subscribe": events.decode_subscribe,
+    "messages.goodbye.decode_goodbye": goodbye.decode_goodbye,
+    "messages.hello.decode_hello": decode_hello,
+    "messages.unknown.as_unknown": as_unknown,
+}
+
+_NAMES: Final = (b"led", b"particle/device/name", "ü/\u2028".encode(), b"x" * 64)
+_RANDOMS: Final = b"".join(_SESSION.randoms)
+
+TARGETS: Final[dict[str, Target]] = {
+    "coap.decode": Target(coap.decode, _COAP),
+    "coap.decode_uint": Target(coap.decode_uint, (b"", b"\1", b"\1\2", b"\1\2\3\4")),
+    "exchange.Exchange": Target(_exchange, _COAP),
+    "blockwise.decode_block": Target(blockwise.decode_block, (b"", b"\x0e", b"\x1e", b"\x01\x26")),
+    "blockwise.Reassembly.feed": Target(
+        _reassemble_blocks, (b"\x08" + b"a" * 15 + b"\x18" + b"b" * 15 + b"\x20c",)
+    ),
+    **{name: Target(_on_message(decode), _COAP) for name, decode in _MESSAGE_DECODERS.items()},
+    "blockwise.find_block": Target(
+        _on_message(lambda message: blockwise.find_block(message, coap.BLOCK1)), _COAP
+    ),
+    "messages.calls.decode_function_result": Target(calls.decode_function_result, (bytes(4),)),
+    "messages.calls.decode_variable_value": Target(
+        lambda data: calls.decode_variable_value(data[0] if data else 0, data[1:]),
+        (b"\x01\x01", b"\x02\0\0\0\1", b"\x04text", b"\x09" + bytes(8)),
+    ),
+    "messages.control.decode_time_answer": Target(control.decode_time_answer, (bytes(4),)),
+    "messages.names.decode_name": Target(names.decode_name, _NAMES),
+    "messages.special.question_of": Target(
+        lambda data: special.question_of(names.decode_name(data)), _NAMES
+    ),
+    "describe.decode_describe": Target(
+        lambda data: decode_describe(
+            data[0] & 7 if data else 0, coap.OCTET_STREAM if data[:1] < b"\x80" else 0, data[1:]
+        ),
+        tuple(bytes((flags,)) + data for data in _DESCRIBES for flags in (1, 2, 3, 4, 0x83)),
+    ),
+    "describe.metrics.decode_metrics": Target(decode_metrics, _DESCRIBES),
+    "describe.system_json.decode_json": Target(decode_json, _DESCRIBES),
+    "describe.system_protobuf.decode_system_protobuf": Target(decode_system_protobuf, _DESCRIBES),
+    "protobuf.reader.read_fields": Target(lambda data: list(read_fields(data)), _DESCRIBES),
+    "protobuf.varint.decode_varint": Target(
+        lambda data: decode_varint(data, 0), (b"\0", b"\xff\x01", b"\xff" * 9 + b"\x01")
+    ),
+    "server_key.decode_server_key": Target(
+        server_key.decode_server_key,
+        tuple(
+            server_key.encode_server_key(server_key.ServerKey(key, host, 5683))
+            for key in (vectors.SERVER_PUBLIC_KEY, textbook.spki(textbook.server_key()))
+            for host in ("cloud.example.org", "192.0.2.1", None)
+        ),
+    ),
+    "dtls.alerts.decode_alert": Target(alerts.decode_alert, (alerts.CLOSE_NOTIFY, b"\x02\x28")),
+    "dtls.alerts.ends_session": Target(alerts.ends_session, (alerts.CLOSE_NOTIFY, b"\x02\x28")),
+    "dtls.record.split_records": Target(split_records, _DATAGRAMS),
+    "dtls.record.split_moved": Target(split_moved, _MOVED),
+    "dtls.record.connection_id_of": Target(connection_id_of, _DATAGRAMS),
+    "dtls.record.ServerRecords.open": Target(
+        lambda data: ServerRecords(_KEYS, _ID).open(data), _FROM_DEVICE
+    ),
+    "dtls.record.ServerRecords.open (no id)": Target(
+        lambda data: ServerRecords(_KEYS, _ID, has_connection_id=False).open(data), _WITHOUT_ID
+    ),
+    "dtls.record.DeviceRecords.open": Target(
+        lambda data: DeviceRecords(_KEYS, _ID).open(data), _WITHOUT_ID
+    ),
+    "dtls.handshake.decode_fragments": Target(
+        handshake.decode_fragments, tuple(message.encoded for message in _SESSION.messages)
+    ),
+    "dtls.handshake.Reassembly.add": Target(
+        _reassemble_messages, tuple(message.encoded for message in _SESSION.messages)
+    ),
+    "dtls.hello.read_client_hello": Target(hello.read_client_hello, tuple(vectors.client_hellos())),
+    "dtls.hello.refuse_what_we_cannot_serve": Target(
+        _begin, tuple(vectors.client_hellos()), is_slow=True
+    ),
+    "dtls.hello.decode_hello_verify_request": Target(
+        _on_handshake_message(hello.decode_hello_verify_request), (b"\xfe\xff\x04cook",)
+    ),
+    "dtls.hello.decode_server_hello": Target(
+        _on_handshake_message(hello.decode_server_hello), (_BODIES[handshake.SERVER_HELLO],)
+    ),
+    "dtls.hello.connection_id_in": Target(
+        lambda data: hello.connection_id_in({bodies.CONNECTION_ID: data}), (b"\0", b"\x08" + _ID)
+    ),
+    "dtls.bodies.decode_extensions": Target(
+        lambda data: bodies.decode_extensions(Reader(data)),
+        (_BODIES[handshake.CLIENT_HELLO][-0x2F:], b""),
+    ),
+    "dtls.bodies.decode_certificate": Target(
+        bodies.decode_certificate, (_BODIES[handshake.CERTIFICATE],)
+    ),
+    "dtls.bodies.decode_public_key": Target(bodies.decode_public_key, (vectors.SERVER_PUBLIC_KEY,)),
+    "dtls.bodies.decode_point": Target(bodies.decode_point, (vectors.SERVER_PUBLIC_KEY[-65:],)),
+    "dtls.bodies.decode_client_key_exchange": Target(
+        bodies.decode_client_key_exchange, (_BODIES[handshake.CLIENT_KEY_EXCHANGE],)
+    ),
+    "dtls.bodies.decode_server_key_exchange": Target(
+        lambda data: bodies.decode_server_key_exchange(data, _RANDOMS, SERVER_KEY.public_key()),
+        (_BODIES[handshake.SERVER_KEY_EXCHANGE],),
+        is_slow=True,
+    ),
+    "dtls.bodies.is_verified": Target(
+        lambda data: bodies.is_verified(data, bytes(32), DEVICE_KEY.public_key()),
+        (_BODIES[handshake.CERTIFICATE_VERIFY],),
+        is_slow=True,
+    ),
+    "dtls.server.ServerHandshake.feed": Target(
+        _ServerSide(offer_connection_id=True), (*_DEVICE_FLIGHT, *_DATAGRAMS[:2]), is_slow=True
+    ),
+    "dtls.server.ServerHandshake.feed (no id)": Target(
+        _ServerSide(offer_connection_id=False), _OLD_DEVICE_FLIGHT, is_slow=True
+    ),
+    "dtls.client.ClientHandshake.feed": Target(
+        _DeviceSide(), (*_SERVER_FLIGHT, *_DATAGRAMS[:2]), is_slow=True
+    ),
+    "lightssl.frames.Channel.feed": Target(
+        lambda data: Channel(_TCP["SESSION"]).feed(data), _STREAMS
+    ),
+    "lightssl.handshake.open_request": Target(
+        lambda data: open_request(textbook.server_key(), _NONCE, data), (_REQUEST,), is_slow=True
+    ),
+    "lightssl.handshake.ClientHandshake.feed": Target(
+        _tcp_device, (_RESPONSE, _RESPONSE + b"tail"), is_slow=True
+    ),
+}
