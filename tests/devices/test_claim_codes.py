@@ -74,7 +74,7 @@ async def test_a_device_that_presents_a_code_belongs_to_the_one_who_made_it(worl
     ada = world.cast.ada
     world.register(1, name="greenhouse")
     world.connect(1)
-    outcome = await world.claim_codes.present(device_id(1), await make_code(world, ada))
+    outcome = await world.present(1, await make_code(world, ada))
     assert outcome == Outcome(claimcodes.CLAIMED, ada.user_id)
     assert world.owner_of(1) == ada.user_id
     assert world.stored(1).name == "greenhouse"
@@ -86,7 +86,7 @@ async def test_a_claim_by_code_is_in_the_audit_with_who_had_the_device_before(
 ) -> None:
     ada, cleo = world.cast.ada, world.cast.cleo
     world.register(1, cleo)
-    await world.claim_codes.present(device_id(1), await make_code(world, ada))
+    await world.present(1, await make_code(world, ada))
     newest = list_entries(world.db, subject=f"device:{device_id(1)}")[0]
     assert (newest.action, newest.actor) == ("device.claimed", f"user:{ada.user_id}")
     assert newest.detail == {"how": "claim code", "previous": cleo.user_id}
@@ -101,7 +101,7 @@ async def test_who_holds_the_device_takes_it_over_and_sees_nothing_of_its_past(
     await world.client.put(
         f"/v1/devices/{device_id(1)}", headers=cleo.headers, json={"notes": "the safe is behind"}
     )
-    outcome = await world.claim_codes.present(device_id(1), await make_code(world, ada))
+    outcome = await world.present(1, await make_code(world, ada))
     assert outcome == Outcome(claimcodes.CLAIMED, ada.user_id, cleo.user_id)
     assert world.owner_of(1) == ada.user_id
     assert world.stored(1).notes is None
@@ -118,11 +118,11 @@ async def test_a_device_that_is_ones_own_already_uses_the_code_up_and_stays_as_i
     world.register(1, ada, name="attic")
     before = world.stored(1)
     code = await make_code(world, ada)
-    outcome = await world.claim_codes.present(device_id(1), code)
+    outcome = await world.present(1, code)
     assert outcome == Outcome(claimcodes.ALREADY_OWN, ada.user_id)
     assert world.stored(1) == before
     assert world.claimed == []
-    again = await world.claim_codes.present(device_id(1), code)
+    again = await world.present(1, code)
     assert again.word == claimcodes.USED
 
 
@@ -131,8 +131,8 @@ async def test_a_code_works_once(world: World) -> None:
     world.register(1)
     world.register(2)
     code = await make_code(world, ada)
-    await world.claim_codes.present(device_id(1), code)
-    outcome = await world.claim_codes.present(device_id(2), code)
+    await world.present(1, code)
+    outcome = await world.present(2, code)
     assert outcome == Outcome(claimcodes.USED, ada.user_id)
     assert world.owner_of(2) is None
 
@@ -144,7 +144,7 @@ async def test_a_code_works_for_an_hour(world: World, after_s: int, word: str) -
     world.register(1)
     code = await make_code(world, world.cast.ada)
     world.clock.advance(after_s)
-    outcome = await world.claim_codes.present(device_id(1), code)
+    outcome = await world.present(1, code)
     assert outcome.word == word
     assert (world.owner_of(1) is None) is (word == claimcodes.EXPIRED)
 
@@ -153,7 +153,7 @@ async def test_a_code_works_for_an_hour(world: World, after_s: int, word: str) -
 async def test_a_code_that_nobody_made_changes_nothing(world: World, code: str) -> None:
     world.register(1, world.cast.cleo)
     await make_code(world, world.cast.ada)
-    outcome = await world.claim_codes.present(device_id(1), code)
+    outcome = await world.present(1, code)
     assert outcome == Outcome(claimcodes.UNKNOWN)
     assert world.owner_of(1) == world.cast.cleo.user_id
     assert world.claimed == []
@@ -161,7 +161,7 @@ async def test_a_code_that_nobody_made_changes_nothing(world: World, code: str) 
 
 async def test_a_code_does_not_make_a_device_known(world: World) -> None:
     code = await make_code(world, world.cast.ada)
-    assert await world.claim_codes.present(device_id(9), code) == Outcome(claimcodes.UNKNOWN)
+    assert await world.present(9, code) == Outcome(claimcodes.UNKNOWN)
 
 
 async def test_the_limit_of_the_plan_holds_and_the_code_stays_good(world: World) -> None:
@@ -170,11 +170,11 @@ async def test_the_limit_of_the_plan_holds_and_the_code_stays_good(world: World)
     world.register(1, ada)
     world.register(2)
     code = await make_code(world, ada)
-    outcome = await world.claim_codes.present(device_id(2), code)
+    outcome = await world.present(2, code)
     assert outcome == Outcome(claimcodes.AT_LIMIT, ada.user_id)
     assert world.owner_of(2) is None
     await world.client.delete(f"/v1/devices/{device_id(1)}", headers=ada.headers)
-    outcome = await world.claim_codes.present(device_id(2), code)
+    outcome = await world.present(2, code)
     assert outcome.word == claimcodes.CLAIMED
 
 
@@ -190,7 +190,7 @@ async def test_one_account_has_a_bounded_number_of_open_codes(
     assert "claim codes" in text
     await make_code(world, cleo)
     world.register(1)
-    await world.claim_codes.present(device_id(1), first)
+    await world.present(1, first)
     await make_code(world, ada)
     world.clock.advance(HOUR_S)
     await make_code(world, ada)

@@ -4,6 +4,8 @@ import pytest
 
 from cyan.core.clock import iso_ms
 from cyan.devices import description
+from cyan.wire.describe import Module, SystemDescribe
+from cyan.wire.describe.system import SYSTEM_PART, USER_PART
 from tests.devices.world import BORON, PERMISSION_DENIED, PHOTON, World, device_id
 
 SUMMARY = {
@@ -61,24 +63,27 @@ async def test_a_device_shows_what_clients_read(world: World) -> None:
 async def test_what_a_cellular_device_says_of_its_modem_is_shown(world: World) -> None:
     world.register(1, world.cast.ada)
     world.connect(1)
-    system: dict[str, object] = {
-        "p": BORON,
-        "imei": "352753090000000",
-        "iccid": "8934076500002589174",
-        "cellfw": "L0.0.00.00.05.06",
-        "m": [
-            {"f": "s", "n": "1", "l": "m", "vc": 30, "vv": 30},
-            {"f": "u", "n": "2", "l": "m", "vc": 30, "vv": 26},
-        ],
-    }
+    system = SystemDescribe(
+        (
+            Module(SYSTEM_PART, 1, 6200, checked=30, passed=30),
+            Module(USER_PART, 2, 5, checked=30, passed=26),
+        ),
+        imei="352753090000000",
+        iccid="8934076500002589174",
+        modem_firmware_version="L0.0.00.00.05.06",
+    )
     world.db.write_blocking(
-        lambda connection: description.store_system(connection, device_id(1), system)
+        lambda connection: description.store_system(connection, device_id(1), system, BORON)
+    )
+    world.db.write_blocking(
+        lambda connection: description.store_patch_version(connection, device_id(1), "1.28")
     )
     answer = await world.client.get(f"/v1/devices/{device_id(1)}", headers=world.cast.ada.headers)
     shown = answer.json()
     assert (shown["imei"], shown["iccid"]) == ("352753090000000", "8934076500002589174")
     assert shown["last_iccid"] == "8934076500002589174"
     assert shown["modem_firmware_version"] == "L0.0.00.00.05.06"
+    assert shown["cc3000_patch_version"] == "1.28"
     assert shown["status"] == "safe_mode"
 
 

@@ -10,9 +10,9 @@ from cyan.core.bus import Bus
 from cyan.core.db.engine import Database
 from cyan.core.ids import DeviceId, UserId
 from cyan.devices import api as devices_api
-from cyan.devices import description, registry
+from cyan.devices import claimcodes, description, registry
 from cyan.devices.access import DeviceAccess
-from cyan.devices.claimcodes import ClaimCodes
+from cyan.devices.claimcodes import ClaimCodes, Outcome
 from cyan.devices.claiming import Claiming
 from cyan.devices.model import Device, DeviceClaimed, DeviceReleased
 from cyan.devices.ownership import Ownership
@@ -98,6 +98,15 @@ class World:
             )
         )
         return self.link.connect(known)
+
+    async def present(self, number: int, code: str) -> Outcome:
+        """The device presents a claim code."""
+        at_ms, known = self.clock.now_ms(), device_id(number)
+        outcome = await self.db.write(
+            lambda connection: claimcodes.use(connection, code, known, at_ms)
+        )
+        self.claim_codes.on_used(known, outcome)
+        return outcome
 
     def stored(self, number: int) -> Device:
         found = registry.find_device(self.db, device_id(number))

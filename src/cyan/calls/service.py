@@ -11,7 +11,6 @@ from cyan.calls.model import (
     UnknownFunctionError,
     UnknownVariableError,
     UnreadableVariableError,
-    max_argument_bytes,
 )
 from cyan.core.errors import CyanError
 from cyan.core.ports import (
@@ -21,6 +20,7 @@ from cyan.core.ports import (
     DeviceRefusedError,
     DeviceTimeoutError,
 )
+from cyan.devices.limits import limits_of
 from cyan.devices.model import Device
 from cyan.wire.errors import MalformedError
 from cyan.wire.messages.calls import decode_variable_value
@@ -84,8 +84,12 @@ class Calls:
         if name not in device.functions:
             self._check_described(device)
             raise UnknownFunctionError(name)
-        size, limit = len(argument.encode()), max_argument_bytes(device)
+        size = len(argument.encode())
+        limit = limits_of(
+            device.platform_id, device.system_version, device.max_message_bytes
+        ).argument_bytes
         if size > limit:
+            # The device would cut it, and call its function all the same (device-protocol.md §3.4).
             raise ArgumentTooLongError(size, limit)
         return await self._link.call_function(device.id, name, argument)
 

@@ -81,7 +81,7 @@ class Outcome(msgspec.Struct, frozen=True):
 
 
 class ClaimCodes:
-    """Makes codes for people and takes them from devices."""
+    """Makes codes for people, and tells what devices did with them."""
 
     def __init__(self, db: Database, clock: Clock, bus: Bus, ownership: Ownership) -> None:
         self._db = db
@@ -97,22 +97,19 @@ class ClaimCodes:
         own = self._ownership.devices_of(caller.user_id)
         return NewClaimCode(code, tuple(sorted(own)))
 
-    async def present(self, device_id: DeviceId, code: str) -> Outcome:
-        """A connected device presents a code. Returns after the commit of what it did."""
-        at_ms = self._clock.now_ms()
-        outcome = await self._db.write(lambda connection: use(connection, code, device_id, at_ms))
+    def on_used(self, device_id: DeviceId, outcome: Outcome) -> None:
+        """The outcome of `use` is committed: all parts of the server shall know the new owner."""
         if outcome.word == CLAIMED:
             assert outcome.owner_id is not None
             self._ownership.refresh(device_id)
             self._bus.publish(DeviceClaimed(device_id, outcome.owner_id, outcome.previous))
         _log.info("device.claim_code", device_id=device_id, outcome=outcome.word)
-        return outcome
 
 
 def use(connection: Connection, code: str, device_id: DeviceId, at_ms: int) -> Outcome:
-    """Do what the table of this module says, in the caller's transaction.
+    """Do what the table of this module says (a unit of work for the writer).
 
-    The caller refreshes `Ownership` and tells `DeviceClaimed` after the commit.
+    After the commit its outcome goes to `ClaimCodes.on_used`.
     """
     code_hash = hash_of(code)
     found = connection.execute(store.CLAIM_CODE, {"code_hash": code_hash}).first()

@@ -14,12 +14,13 @@ from cyan.core.db.engine import Database
 from cyan.core.ids import DeviceId
 from cyan.core.ports import DescribedDevice
 from cyan.devices import store
+from cyan.devices.limits import VERSION_3_0
+from cyan.devices.safemode import is_safe_mode
+from cyan.wire.describe import SystemDescribe
 
-_BOOTED: Final = ("s", "u", "m")
-"""System parts, the user's application, a monolithic firmware."""
-
-_DEPENDENCIES: Final = 4
-"""The bit of a module's checks that stands for its dependencies (§3.3.3)."""
+SAFE_MODE_HOLDS_MS: Final = 60_000
+"""A device that starts says "safe mode" and then "last reset", which may come in the other order
+when one of them is lost: a repeated message is up to 42 s late (device-protocol.md §2.2)."""
 
 
 def store_hello(
@@ -32,6 +33,9 @@ def store_hello(
     system_version: int | None,
     at_ms: int,
     ip_address: str,
+    max_message_bytes: int | None = None,
+    max_binary_bytes: int | None = None,
+    ota_chunk_bytes: int | None = None,
 ) -> None:
     """What Hello said (device-protocol.md §3.2), at the end of a full handshake."""
     store.HELLO.run(
@@ -44,6 +48,10 @@ def store_hello(
             "system_version": system_version,
             "at_ms": at_ms,
             "ip_address": ip_address,
+            "max_message_bytes": max_message_bytes,
+            "max_binary_bytes": max_binary_bytes,
+            "ota_chunk_bytes": ota_chunk_bytes,
+            "first_with_version": VERSION_3_0,
         },
     )
 
@@ -61,22 +69,63 @@ def store_application(
             "device_id": device_id,
             "functions": msgspec.json.encode(functions).decode(),
             "variables": msgspec.json.encode(variables).decode(),
+            "has_any": bool(functions or variables),
         },
     )
 
 
-def store_system(connection: Connection, device_id: DeviceId, system: dict[str, object]) -> None:
-    """The system describe in its JSON form (§3.3.3: p, m, imei, iccid, cellfw)."""
+def store_system(
+    connection: Connection, device_id: DeviceId, system: SystemDescribe, platform_id: int | None
+) -> None:
+    """The system describe (§3.3.3), kept in its JSON form with `platform_id` of Hello in it."""
     connection.execute(
         store.SYSTEM,
         {
             "device_id": device_id,
-            "system": msgspec.json.encode(system).decode(),
+            "system": msgspec.json.encode(system.to_json(platform_id)).decode(),
             "safe_mode": is_safe_mode(system),
-            "imei": _text(system, "imei", store.MAX_SIM_CHARACTERS),
-            "iccid": _text(system, "iccid", store.MAX_SIM_CHARACTERS),
-            "modem_firmware": _text(system, "cellfw", store.MAX_MODEM_FIRMWARE_CHARACTERS),
+            "application_hash": system.app_hash,
+            "system_version": system.system_version,
+            "imei": _cut(system.imei, store.MAX_SIM_CHARACTERS),
+            "iccid": _cut(system.iccid, store.MAX_SIM_CHARACTERS),
+            "modem_firmware": _cut(
+                system.modem_firmware_version, store.MAX_MODEM_FIRMWARE_CHARACTERS
+            ),
         },
+    )
+
+
+def store_safe_mode(connection: Connection, device_id: DeviceId, at_ms: int) -> None:
+    """The device said that it runs in safe mode, which its describe need not show."""
+    connection.execute(store.SAFE_MODE, {"device_id": device_id, "at_ms": at_ms})
+
+
+def store_reset(connection: Connection, device_id: DeviceId, at_ms: int) -> None:
+    """The device has started; unless it said so just now, it is not in safe mode any more."""
+    connection.execute(
+        store.NO_SAFE_MODE, {"device_id": device_id, "before_ms": at_ms - SAFE_MODE_HOLDS_MS}
+    )
+
+
+def store_transfer_limits(
+    connection: Connection,
+    device_id: DeviceId,
+    *,
+    max_binary_bytes: int | None = None,
+    ota_chunk_bytes: int | None = None,
+) -> None:
+    """What old firmware takes in an update (§3.11, §5.1); None: not said."""
+    connection.execute(
+        store.TRANSFER_LIMITS,
+        {"device_id": device_id, "max_binary": max_binary_bytes, "ota_chunk": ota_chunk_bytes},
+    )
+
+
+def store_patch_version(connection: Connection, device_id: DeviceId, version: str) -> None:
+    """The patch of the Wi-Fi chip of a Core (§3.11)."""
+    patch_version = version[: store.MAX_PATCH_VERSION_CHARACTERS]
+    connection.execute(
+        store.PATCH_VERSION, {"device_id": device_id, "patch_version": patch_version}
     )
 
 
@@ -106,25 +155,18 @@ def find_system(db: Database, device_id: DeviceId) -> dict[str, object] | None:
     return None if row is None or row.system is None else store.read_system(row.system)
 
 
-def is_safe_mode(system: dict[str, object]) -> bool:
-    """Whether a module that the application needs did not fit: its dependencies were checked and
-    are not met, which sends the device into safe mode (§3.3.3, platform-semantics.md §9.8)."""
-    modules = system.get("m")
-    return isinstance(modules, list) and any(_lacks_dependency(module) for module in modules)
+def find_application_hash(db: Database, device_id: DeviceId) -> str | None:
+    """SHA-256 of the application that it described last, in hex."""
+    rows = store.APPLICATION_HASH.rows(db, {"id": device_id})
+    found: str | None = rows[0][0] if rows else None
+    return found
 
 
-def _lacks_dependency(module: object) -> bool:
-    if not isinstance(module, dict) or module.get("f") not in _BOOTED:
-        return False
-    checked, passed = module.get("vc"), module.get("vv")
-    return (
-        module.get("l", "m") == "m"
-        and isinstance(checked, int)
-        and isinstance(passed, int)
-        and bool(checked & ~passed & _DEPENDENCIES)
-    )
+def find_name(db: Database, device_id: DeviceId) -> str | None:
+    """What its owner calls it; None without an owner."""
+    row = db.row(store.NAME, {"id": device_id})
+    return None if row is None else row.name
 
 
-def _text(system: dict[str, object], key: str, limit: int) -> str | None:
-    value = system.get(key)
-    return value[:limit] if isinstance(value, str) and value else None
+def _cut(text: str | None, limit: int) -> str | None:
+    return text[:limit] if text else None

@@ -48,6 +48,9 @@ class Device(msgspec.Struct, frozen=True):
     functions: tuple[str, ...] = ()
     variables: dict[str, int] = {}
     safe_mode: bool | None = None
+    """What it describes cannot run."""
+    safe_mode_at_ms: int | None = None
+    """It said itself that it is in safe mode, and nothing else since."""
     imei: str | None = None
     iccid: str | None = None
     modem_firmware: str | None = None
@@ -59,6 +62,11 @@ class Device(msgspec.Struct, frozen=True):
     max_binary_bytes: int | None = None
     ota_chunk_bytes: int | None = None
     cc3000_patch_version: str | None = None
+
+    @property
+    def is_in_safe_mode(self) -> bool:
+        """Whether its system runs without the application."""
+        return bool(self.safe_mode) or self.safe_mode_at_ms is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,17 +119,3 @@ def check_notes(text: str) -> str:
     if len(text) > MAX_NOTES_CHARACTERS or not all(c.isprintable() or c in "\n\r\t" for c in text):
         raise InvalidNotesError
     return text
-
-
-_EARLY_RELEASES: Final = {3005: "3.0.0", 3103: "3.1.0", 3201: "3.2.0"}
-"""Releases whose module number does not read as the version (Device OS system-versions.md)."""
-
-
-def release_of(system_version: int) -> str:
-    """The Device OS release of a system module number: 6200 is 6.2.0 (device-protocol.md §3.2)."""
-    early = _EARLY_RELEASES.get(system_version)
-    if early is not None:
-        return early
-    major, rest = divmod(system_version, 1000)
-    minor, patch = divmod(rest, 100)
-    return f"{major}.{minor}.{patch}"

@@ -16,7 +16,8 @@ from cyan.core.clock import Clock, iso_ms
 from cyan.core.db.engine import Database
 from cyan.core.errors import InvalidError
 from cyan.core.ids import DeviceId
-from cyan.devices.model import CELLULAR_PLATFORMS, Device, release_of
+from cyan.devices.model import CELLULAR_PLATFORMS, Device
+from cyan.devices.releases import release_of
 from cyan.rest.auth import Caller
 
 TYPE_NAMES: Final = {1: "bool", 2: "int32", 4: "string", 9: "double"}
@@ -89,6 +90,7 @@ class DeviceDetail(msgspec.Struct, frozen=True):
     default_build_target: str | msgspec.UnsetType = msgspec.UNSET
     last_iccid: str | msgspec.UnsetType = msgspec.UNSET
     modem_firmware_version: str | msgspec.UnsetType = msgspec.UNSET
+    cc3000_patch_version: str | msgspec.UnsetType = msgspec.UNSET
 
 
 class NothingToChangeError(InvalidError):
@@ -225,7 +227,7 @@ class DeviceResource:
             variables={
                 name: TYPE_NAMES.get(code, UNKNOWN_TYPE) for name, code in device.variables.items()
             },
-            status="safe_mode" if device.safe_mode else "normal",
+            status="safe_mode" if device.is_in_safe_mode else "normal",
             system_firmware_version=msgspec.UNSET if version is None else release_of(version),
             imei=device.imei or msgspec.UNSET,
             iccid=device.iccid or msgspec.UNSET,
@@ -247,6 +249,7 @@ def _detail(device: Device, owner: str) -> DeviceDetail:
         default_build_target=release,
         last_iccid=device.iccid or msgspec.UNSET,
         modem_firmware_version=device.modem_firmware or msgspec.UNSET,
+        cc3000_patch_version=device.cc3000_patch_version or msgspec.UNSET,
     )
 
 

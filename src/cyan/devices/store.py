@@ -18,9 +18,11 @@ from sqlalchemy import (
     Table,
     Text,
     bindparam,
+    case,
     delete,
     func,
     insert,
+    null,
     select,
     tuple_,
     update,
@@ -66,6 +68,8 @@ devices_device = Table(
     Column("modem_firmware", String(MAX_MODEM_FIRMWARE_CHARACTERS)),
     Column("updates_enabled", Boolean),
     Column("updates_forced", Boolean),
+    # When it said last, after its Hello, that it runs in safe mode.
+    Column("safe_mode_at_ms", BigInteger),
     # SHA-256 of the application in its last system describe, in hex.
     Column("application_hash", String(64)),
     Column("max_message_bytes", Integer),
@@ -134,6 +138,9 @@ NAMES_OF_OWNER: Final = select(_c.name).where(
 )
 DESCRIBED: Final = select(_c.functions, _c.variables).where(_c.id == bindparam("id"))
 SYSTEM_DESCRIBE: Final = select(_c.system).where(_c.id == bindparam("id"))
+APPLICATION_HASH: Final = Prepared(select(_c.application_hash).where(_c.id == bindparam("id")))
+"""For every system describe."""
+NAME: Final = select(_c.name).where(_c.id == bindparam("id"))
 KEY_QUICKLY: Final = Prepared(select(_c.public_key).where(_c.id == bindparam("id")))
 """For every Hello."""
 KEY: Final = select(_c.public_key, _c.key_fingerprint, _c.key_pinned_at_ms).where(
@@ -209,17 +216,56 @@ HELLO: Final = Prepared(
         platform_id=bindparam("platform_id"),
         product_id=bindparam("product_id"),
         product_version=bindparam("product_version"),
-        system_version=bindparam("system_version"),
+        # Firmware before 3.0 tells it in its describe alone, which comes soon after.
+        system_version=func.coalesce(
+            bindparam("system_version"),
+            case((_c.system_version < bindparam("first_with_version"), _c.system_version)),
+        ),
         # Written once and never again (platform-semantics.md §2.4).
         first_online_at_ms=func.coalesce(_c.first_online_at_ms, bindparam("at_ms")),
         last_handshake_at_ms=bindparam("at_ms"),
         last_ip_address=bindparam("ip_address"),
+        max_message_bytes=bindparam("max_message_bytes"),
+        # Older firmware tells these two in events, if at all.
+        max_binary_bytes=func.coalesce(bindparam("max_binary_bytes"), _c.max_binary_bytes),
+        ota_chunk_bytes=func.coalesce(bindparam("ota_chunk_bytes"), _c.ota_chunk_bytes),
+        safe_mode_at_ms=null(),
     )
 )
 APPLICATION: Final = (
     update(devices_device)
     .where(_c.id == bindparam("device_id"))
-    .values(functions=bindparam("functions"), variables=bindparam("variables"))
+    .values(
+        functions=bindparam("functions"),
+        variables=bindparam("variables"),
+        # In safe mode there are none.
+        safe_mode_at_ms=case((~bindparam("has_any", type_=Boolean), _c.safe_mode_at_ms)),
+    )
+)
+SAFE_MODE: Final = (
+    update(devices_device)
+    .where(_c.id == bindparam("device_id"))
+    .values(safe_mode_at_ms=bindparam("at_ms"))
+)
+NO_SAFE_MODE: Final = (
+    update(devices_device)
+    .where(_c.id == bindparam("device_id"), _c.safe_mode_at_ms < bindparam("before_ms"))
+    .values(safe_mode_at_ms=null())
+)
+TRANSFER_LIMITS: Final = (
+    update(devices_device)
+    .where(_c.id == bindparam("device_id"))
+    .values(
+        max_binary_bytes=func.coalesce(
+            bindparam("max_binary", type_=BigInteger), _c.max_binary_bytes
+        ),
+        ota_chunk_bytes=func.coalesce(bindparam("ota_chunk", type_=Integer), _c.ota_chunk_bytes),
+    )
+)
+PATCH_VERSION: Final = (
+    update(devices_device)
+    .where(_c.id == bindparam("device_id"))
+    .values(cc3000_patch_version=bindparam("patch_version"))
 )
 SYSTEM: Final = (
     update(devices_device)
@@ -227,6 +273,8 @@ SYSTEM: Final = (
     .values(
         system=bindparam("system"),
         safe_mode=bindparam("safe_mode"),
+        application_hash=bindparam("application_hash"),
+        system_version=func.coalesce(bindparam("system_version"), _c.system_version),
         imei=bindparam("imei"),
         iccid=bindparam("iccid"),
         modem_firmware=bindparam("modem_firmware"),

@@ -85,7 +85,7 @@ def test_a_system_describe_is_kept_in_its_json_form_with_the_platform_of_hello()
     (work,) = save.works
     assert isinstance(work, partial)
     assert work.func is description.store_system
-    assert work.keywords["system"]["p"] == 12
+    assert work.keywords == {"device_id": LAMP, "system": SystemDescribe(), "platform_id": 12}
     assert (save.after, session.has_system, session.has_application) == ((), True, False)
 
 

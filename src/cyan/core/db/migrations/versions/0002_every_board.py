@@ -51,6 +51,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("device_id", "at_ms", name=op.f("pk_health_vitals")),
     )
     op.create_index(op.f("ix_health_vitals_at_ms"), "health_vitals", ["at_ms"], unique=False)
+    op.add_column("devices_device", sa.Column("safe_mode_at_ms", sa.BigInteger(), nullable=True))
     op.add_column(
         "devices_device", sa.Column("application_hash", sa.String(length=64), nullable=True)
     )
@@ -69,6 +70,7 @@ def downgrade() -> None:
         "max_binary_bytes",
         "max_message_bytes",
         "application_hash",
+        "safe_mode_at_ms",
     ):
         op.drop_column("devices_device", column)
     op.drop_index(op.f("ix_health_vitals_at_ms"), table_name="health_vitals")
