@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from cyan.sim.chance import Chance
 from cyan.sim.faults import PERFECT, Quality
-from cyan.sim.network import MAX_UNDER_WAY, Way
+from cyan.sim.network import MAX_UNDER_WAY, DatagramWay, Way
 
 COUNT = 4000
 TOLERANCE = 0.03
@@ -14,7 +14,7 @@ TOLERANCE = 0.03
 
 
 def way(quality: Quality, seed: str = "one") -> Way:
-    return Way(quality, Chance(seed, "up"))
+    return DatagramWay(quality, Chance(seed, "up"))
 
 
 def carry(through: Way, count: int = COUNT, gap_s: float = 0.01) -> list[tuple[float, int]]:

@@ -1,28 +1,28 @@
 """A fleet of devices in one event loop: a socket each, one heap of deadlines, no task each."""
 
 import asyncio
-import contextlib
-import socket
-from collections.abc import Callable
+from collections.abc import Sequence
 from typing import Final
 
-from cryptography.hazmat.primitives.asymmetric import ec
-
-from cyan.sim.behaviour import Behaviour
-from cyan.sim.device import Device
-from cyan.sim.facts import EventSent, EventSettled, Fact, Outcome, State, StateChanged
-from cyan.sim.identity import Identity
+from cyan.sim.facts import (
+    EventSent,
+    EventSettled,
+    Fact,
+    FaultHappened,
+    Outcome,
+    State,
+    StateChanged,
+)
+from cyan.sim.faults import NO_FAULTS, Faults
+from cyan.sim.field import FieldDevice
 from cyan.sim.journal import Journal
-from cyan.sim.platforms import Platform
+from cyan.sim.member import Member
+from cyan.sim.plan import Plan
 from cyan.sim.reliability import NEVER
 from cyan.sim.reporter import Reporter
 from cyan.sim.statefolder import StateFolder
 from cyan.sim.statistics import Statistics
 from cyan.sim.timers import Deadlines
-
-MAX_DATAGRAM_BYTES: Final = 2048
-DATAGRAMS_AT_ONCE: Final = 64
-"""From one socket, before others have their turn."""
 
 SLACK_S: Final = 0.001
 """Deadlines this near are served together: the loop's clock has about this resolution."""
@@ -40,41 +40,37 @@ class Fleet:
 
     def __init__(
         self,
-        identities: list[Identity],
-        address: tuple[str, int],
-        server_public_key: ec.EllipticCurvePublicKey,
-        platform: Platform,
-        behaviour: Behaviour,
+        plans: Sequence[Plan],
         reporter: Reporter,
         *,
         seed: str,
+        faults: Faults = NO_FAULTS,
         journal: Journal | None = None,
         folder: StateFolder | None = None,
     ) -> None:
-        """`address` is a numeric address and a port. Needs a running event loop."""
+        """Needs a running event loop."""
         self.statistics = Statistics()
         self.ready = asyncio.Event()
         self.loop = asyncio.get_running_loop()
         self.reporter = reporter
         self.journal = journal
-        self._family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
-        self.address = address
         self._folder = folder
-        self._deadlines = Deadlines(len(identities))
+        self._deadlines = Deadlines(len(plans))
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = NEVER
         self._online = 0
-        self._members = [_Member(self, index) for index in range(len(identities))]
-        for member, identity in zip(self._members, identities, strict=True):
-            member.device = Device(
-                identity,
-                platform,
-                behaviour,
-                server_public_key,
+        self._members = []
+        for index, plan in enumerate(plans):
+            member = Member(self, index, plan.device_id, plan.address)
+            member.device = FieldDevice(
+                plan.make,
+                faults,
                 member,
                 seed=seed,
-                stored=None if folder is None else folder.load(identity.device_id),
+                name=plan.device_id,
+                stored=None if folder is None else folder.load(plan.device_id),
             )
+            self._members.append(member)
 
     def start(self, connect_rate: float) -> None:
         """Begins to connect, `connect_rate` devices a second."""
@@ -91,11 +87,11 @@ class Fleet:
         if self._timer is not None:
             self._timer.cancel()
         for member in self._members:
-            self.statistics.retransmissions += member.device.retransmissions
             member.device.stop(self.loop.time())
-            member.close_port()
+            self.statistics.add(member.device)
+            member.close()
             if self._folder is not None:
-                self._folder.keep_exactly(member.device)
+                self._folder.keep_exactly(member.device.device)
         if self.journal is not None:
             self.journal.flush()
 
@@ -107,23 +103,12 @@ class Fleet:
         while self._has_outstanding() and self.loop.time() < end:  # noqa: ASYNC110
             await asyncio.sleep(FAREWELL_STEP_S)
 
-    def open_socket(self, on_readable: Callable[[], None]) -> socket.socket:
-        """A socket with a port of its own.
-
-        Not connected: a connected one reports the closed port of a dead server as an error of the
-        socket, and libuv stops to watch a socket with an error.
-        """
-        sock = socket.socket(self._family, socket.SOCK_DGRAM)
-        sock.setblocking(False)
-        self.loop.add_reader(sock.fileno(), on_readable)
-        return sock
-
     def after(self, index: int) -> None:
         """Takes care of what follows from a member's input: its deadline, its state."""
         device = self._members[index].device
         self._deadlines.plan(index, device.deadline())
         if self._folder is not None:
-            self._folder.keep(device)
+            self._folder.keep(device.device)
 
     def flush(self) -> None:
         """Ends a round of inputs."""
@@ -131,23 +116,25 @@ class Fleet:
             self.journal.flush()
         self._arm()
 
-    def on_fact(self, device: Device, fact: Fact) -> None:
+    def on_fact(self, device_id: str, fact: Fact) -> None:
         """Counts, records and prints what a device tells."""
         self.statistics.count(fact)
+        if self.journal is not None:
+            self._record(self.journal, device_id, fact)
+        if isinstance(fact, StateChanged):
+            self._count_online(fact)
+        self.reporter.on_fact(device_id, fact)
+
+    def _record(self, journal: Journal, device_id: str, fact: Fact) -> None:
         match fact:
             case EventSent():
-                if self.journal is not None:
-                    self.journal.record_sent(device.identity.device_id, fact.name, fact.data)
-            case EventSettled():
-                if self.journal is not None and fact.outcome is Outcome.ACKNOWLEDGED:
-                    self.journal.record_acknowledged(
-                        device.identity.device_id, fact.name, fact.data
-                    )
-            case StateChanged():
-                self.reporter.on_fact(device.identity.device_id, fact)
-                self._count_online(fact)
+                journal.record_sent(device_id, fact.name, fact.data)
+            case EventSettled() if fact.outcome is Outcome.ACKNOWLEDGED:
+                journal.record_acknowledged(device_id, fact.name, fact.data)
+            case FaultHappened():
+                journal.record_fault(device_id, fact)
             case _:
-                self.reporter.on_fact(device.identity.device_id, fact)
+                pass
 
     def _count_online(self, fact: StateChanged) -> None:
         if fact.state is State.ONLINE:
@@ -186,51 +173,3 @@ class Fleet:
             for member in self._members
             if member.device.state is State.ONLINE
         )
-
-
-class _Member:
-    """One device's place in the fleet: the `Host` of its socket."""
-
-    __slots__ = ("_fleet", "_index", "_socket", "device")
-
-    device: Device
-
-    def __init__(self, fleet: Fleet, index: int) -> None:
-        self._fleet = fleet
-        self._index = index
-        self._socket: socket.socket | None = None
-
-    def send(self, datagram: bytes) -> None:
-        # What a full buffer or a missing route loses is silence to the device.
-        if self._socket is not None:
-            with contextlib.suppress(OSError):
-                self._socket.sendto(datagram, self._fleet.address)
-
-    def open_port(self) -> None:
-        self.close_port()
-        with contextlib.suppress(OSError):
-            self._socket = self._fleet.open_socket(self._on_readable)
-
-    def close_port(self) -> None:
-        if self._socket is not None:
-            self._fleet.loop.remove_reader(self._socket.fileno())
-            self._socket.close()
-            self._socket = None
-
-    def on_fact(self, fact: Fact) -> None:
-        self._fleet.on_fact(self.device, fact)
-
-    def _on_readable(self) -> None:
-        now = self._fleet.loop.time()
-        sock = self._socket
-        for _ in range(DATAGRAMS_AT_ONCE):
-            if sock is None or sock is not self._socket:
-                break
-            try:
-                datagram, sender = sock.recvfrom(MAX_DATAGRAM_BYTES)
-            except OSError:
-                break
-            if sender[:2] == self._fleet.address:
-                self.device.on_datagram(datagram, now)
-        self._fleet.after(self._index)
-        self._fleet.flush()

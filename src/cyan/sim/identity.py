@@ -59,6 +59,12 @@ class Identity:
         """The private key for TCP; made when first asked for."""
         return derive_key(self._seed, self.index)
 
+    def with_other_keys(self) -> "Identity":
+        """The same device with keys that nobody knows it by."""
+        other = Identity(f"{self._seed}/other keys", self.index, self.transport)
+        other.device_id, other.name = self.device_id, self.name
+        return other
+
     @property
     def public_key_pem(self) -> str:
         """The public key as the cloud gets to know it (SubjectPublicKeyInfo in PEM)."""

@@ -1,39 +1,62 @@
 """What was acknowledged, written down so that it can be compared with the server's log.
 
-Two files. FILE has a line `device_id event_name data` for each acknowledged event; FILE.sent has
-the same line for each event when it is sent for the first time. The lines are in the files before
-the simulator goes on to wait, so they outlive it when it is killed.
+FILE has a line `device_id event_name data` for each acknowledged event; FILE.sent has the same line
+for each event when it is sent for the first time; FILE.faults, which is there once something has
+happened, a line `device_id kind at_s for_s` for each fault: when it began after the device's start,
+and for how long. Data that would not be a line of UTF-8 stand there as `0x` and hex digits. The
+lines are in the files before the simulator goes on to wait, so they outlive it when it is killed.
 """
 
 from io import FileIO
 from pathlib import Path
 
+from cyan.sim.facts import FaultHappened
+
 
 class Journal:
-    """Appends to both files. `flush` hands what was recorded to the operating system."""
+    """Appends to the files. `flush` hands what was recorded to the operating system."""
 
     def __init__(self, path: Path) -> None:
         self._acknowledged = _Lines(path)
         self._sent = _Lines(path.with_name(path.name + ".sent"))
+        self._faults: _Lines | None = None
+        self._faults_path = path.with_name(path.name + ".faults")
 
     def record_sent(self, device_id: str, name: str, data: bytes) -> None:
         """An event is about to leave for the first time."""
-        self._sent.append(device_id, name, data)
+        self._sent.append(device_id, name, _as_line(data))
 
     def record_acknowledged(self, device_id: str, name: str, data: bytes) -> None:
         """The server has acknowledged an event with success."""
-        self._acknowledged.append(device_id, name, data)
+        self._acknowledged.append(device_id, name, _as_line(data))
+
+    def record_fault(self, device_id: str, fault: FaultHappened) -> None:
+        """Something has happened to a device."""
+        if self._faults is None:
+            self._faults = _Lines(self._faults_path)
+        times = f"{fault.at_s:.6f} {fault.for_s:.6f}"
+        self._faults.append(device_id, fault.kind, times.encode())
 
     def flush(self) -> None:
         """One write for each file that has new lines."""
-        self._sent.flush()
-        self._acknowledged.flush()
+        for lines in (self._sent, self._acknowledged, self._faults):
+            if lines is not None:
+                lines.flush()
 
     def close(self) -> None:
         """Flushes and closes."""
         self.flush()
-        self._sent.close()
-        self._acknowledged.close()
+        for lines in (self._sent, self._acknowledged, self._faults):
+            if lines is not None:
+                lines.close()
+
+
+def _as_line(data: bytes) -> bytes:
+    try:
+        is_line = len(data.decode().splitlines()) <= 1
+    except UnicodeDecodeError:
+        is_line = False
+    return data if is_line else b"0x" + data.hex().encode()
 
 
 class _Lines:

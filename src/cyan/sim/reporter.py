@@ -5,7 +5,8 @@ from typing import TextIO
 
 import msgspec
 
-from cyan.sim.facts import EventReceived, Fact, State, StateChanged
+from cyan.sim.facts import EventReceived, Fact, FaultHappened, State, StateChanged
+from cyan.sim.faults import FOREVER
 from cyan.sim.identity import Identity
 from cyan.sim.statistics import Statistics
 
@@ -15,6 +16,8 @@ class Reporter:
 
     JSON lines: `{"device", "state", "reason"}` for each change of a device's state,
     `{"device", "received", "data"}` for each event that its application got,
+    `{"device", "fault", "at_s", "for_s"}` for each fault of a device, with no `for_s` where it ends
+    at once or never,
     `{"ready": true, "seed", "devices": [{"id", "name", "transport", "public_key"}]}` once all are
     online, `{"statistics": {…}}` at the end. The words for people leave out single devices.
     """
@@ -36,6 +39,11 @@ class Reporter:
             case EventReceived():
                 data = fact.data.decode(errors="replace")
                 self._print_json({"device": device_id, "received": fact.name, "data": data})
+            case FaultHappened():
+                line = {"device": device_id, "fault": fact.kind, "at_s": fact.at_s}
+                if 0.0 < fact.for_s < FOREVER:
+                    line["for_s"] = fact.for_s
+                self._print_json(line)
             case _:
                 pass
 

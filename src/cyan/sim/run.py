@@ -5,23 +5,17 @@ import contextlib
 import os
 import resource
 import signal
-import socket
 import sys
 
-import msgspec
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import load_der_public_key
-
-from cyan.sim.behaviour import built_in
+from cyan.sim.boards import UnknownBoardError
 from cyan.sim.fleet import Fleet
-from cyan.sim.identity import make_identities
 from cyan.sim.journal import Journal
-from cyan.sim.options import DEFAULT_HOST, DEFAULT_PORT, Options, OptionsError
-from cyan.sim.platforms import PLATFORMS
+from cyan.sim.options import Options, OptionsError
+from cyan.sim.plan import make_boards, make_fleet, make_plans
 from cyan.sim.reporter import Reporter
+from cyan.sim.servers import ServerError
 from cyan.sim.statefolder import StateFolder, StateInUseError, read_seed
-from cyan.wire.errors import MalformedError
-from cyan.wire.server_key import ServerKey, decode_server_key
+from cyan.sim.tables import TableError
 
 SPARE_FILES = 64
 """Open files beside the sockets."""
@@ -38,14 +32,16 @@ def main(options: Options) -> int:
     try:
         options.check()
         seed = read_seed(options.state, options.seed)
-        identities = make_identities(seed, options.count)
+        boards = make_boards(options.shares)
+        identities = make_fleet(seed, boards)
         reporter = Reporter(is_json=options.json)
         if options.print_keys:
             reporter.keys(seed, identities)
             return 0
-        server = find_server(options)
-        raise_file_limit(options.count)
-    except (OptionsError, OSError) as error:
+        faults = options.read_faults()
+        plans = make_plans(options, identities, boards)
+        raise_file_limit(len(plans))
+    except (OptionsError, ServerError, TableError, UnknownBoardError, OSError) as error:
         print(f"cyan sim: {error}", file=sys.stderr)
         return 2
 
@@ -57,21 +53,7 @@ def main(options: Options) -> int:
             journal = None
             if options.journal is not None:
                 journal = stack.enter_context(contextlib.closing(Journal(options.journal)))
-            fleet = Fleet(
-                identities,
-                server.address,
-                server.public_key,
-                PLATFORMS[options.platform],
-                built_in(
-                    event_interval_s=options.event_interval_s,
-                    event_bytes=options.event_size,
-                    subscriptions=options.subscribe,
-                ),
-                reporter,
-                seed=seed,
-                journal=journal,
-                folder=folder,
-            )
+            fleet = Fleet(plans, reporter, seed=seed, faults=faults, journal=journal, folder=folder)
             fleet.start(options.connect_rate)
             stopped = stop_signal(options)
             ready = asyncio.ensure_future(fleet.ready.wait())
@@ -94,40 +76,6 @@ def main(options: Options) -> int:
         # Whoever read our output is gone, and we with it.
         return 1
     return 0
-
-
-class Server(msgspec.Struct, frozen=True):
-    """Where the server is, as a numeric address and a port, and the key that it proves."""
-
-    address: tuple[str, int]
-    public_key: ec.EllipticCurvePublicKey
-
-
-def find_server(options: Options) -> Server:
-    """Reads the key file; what the options leave open is taken from it, as a device does."""
-    if options.server_key is None:
-        raise OptionsError("--server-key is needed: the file with the server's public key")
-    content = options.server_key.read_bytes()
-    try:
-        server_key = decode_server_key(content)
-    except MalformedError:
-        server_key = ServerKey(content, None, None)
-    try:
-        public_key = load_der_public_key(server_key.public_key)
-    except ValueError:
-        raise OptionsError(f"{options.server_key} holds no public key") from None
-    if not isinstance(public_key, ec.EllipticCurvePublicKey):
-        raise OptionsError(f"{options.server_key} holds no P-256 key")
-    host = options.server or server_key.host or DEFAULT_HOST
-    port = options.port or server_key.port or DEFAULT_PORT
-    return Server((resolve(host), port), public_key)
-
-
-def resolve(host: str) -> str:
-    """A numeric address of the host, IPv4 where it has one: that is what firmware asks for."""
-    found = socket.getaddrinfo(host, None, type=socket.SOCK_DGRAM)
-    addresses = sorted(found, key=lambda entry: entry[0] != socket.AF_INET)
-    return str(addresses[0][4][0])
 
 
 def raise_file_limit(count: int) -> None:

@@ -10,17 +10,20 @@ from cyan.sim.facts import (
     EventSettled,
     EventSkipped,
     Fact,
+    FaultHappened,
     HandshakeDone,
     Outcome,
     State,
     StateChanged,
 )
+from cyan.sim.field import FieldDevice
 
 
 class Statistics(msgspec.Struct):
     """Counts since the start. A `reconnect` is a connection that ended and was not told to;
     `lost_sessions` are those of them that a full handshake has to follow. Of the events that failed
-    `events_refused` were answered with an error, the others never."""
+    `events_refused` were answered with an error, the others never. Of datagrams both ways are
+    counted what the simulated network lost, doubled and held back."""
 
     handshakes_full: int = 0
     handshakes_resumed: int = 0
@@ -37,6 +40,10 @@ class Statistics(msgspec.Struct):
     describes_answered: int = 0
     signals_answered: int = 0
     retransmissions: int = 0
+    faults: int = 0
+    datagrams_lost: int = 0
+    datagrams_doubled: int = 0
+    datagrams_held_back: int = 0
 
     def count(self, fact: Fact) -> None:
         """Adds a fact."""
@@ -58,6 +65,16 @@ class Statistics(msgspec.Struct):
                 self._count_end(fact)
             case Answered():
                 self._count_answer(fact.kind)
+            case FaultHappened():
+                self.faults += 1
+
+    def add(self, device: FieldDevice) -> None:
+        """Adds what a device has counted by itself, at its end."""
+        self.retransmissions += device.retransmissions
+        for way in device.ways:
+            self.datagrams_lost += way.lost
+            self.datagrams_doubled += way.doubled
+            self.datagrams_held_back += way.held_back
 
     def _count_end(self, fact: StateChanged) -> None:
         if fact.state is State.OFFLINE and fact.reason is not EndReason.STOPPED:
