@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import socket
 from collections.abc import Callable
-from typing import Final, Protocol
+from typing import Final, Protocol, cast
 
 from cyan.sim.facts import Fact
 from cyan.sim.field import FieldDevice
@@ -159,10 +159,10 @@ class _Stream(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """asyncio: the server is there."""
-        assert isinstance(transport, asyncio.WriteTransport)
-        self._transport = transport
+        # uvloop's are no asyncio.WriteTransport by type.
+        self._transport = cast(asyncio.WriteTransport, transport)
         if self._is_over:
-            transport.close()
+            self._transport.close()
 
     def data_received(self, data: bytes) -> None:
         """asyncio: something came."""
