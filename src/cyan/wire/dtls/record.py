@@ -378,18 +378,18 @@ class DeviceRecords(_Records):
         )
 
     def _seal_without_id(self, content_type: int, content: bytes) -> bytes:
-        marked = self.moving and content_type == APPLICATION_DATA
-        if marked and self.device_id is None:
-            raise MisuseError("a session without connection id moves by the device id")
+        trailer = b""
+        if self.moving and content_type == APPLICATION_DATA:
+            if self.device_id is None:
+                raise MisuseError("a session without connection id moves by the device id")
+            trailer = self.device_id + _TRAILER_END
         record = self._seal_ordinary(
             content_type,
             content,
             self._encrypt or self._make_encrypt(),
             self.keys.client_write_iv,
         )
-        if not marked or self.device_id is None:
-            return record
-        return b"\xfe" + record[1:] + self.device_id + _TRAILER_END
+        return b"\xfe" + record[1:] + trailer if trailer else record
 
     def seal_data(self, content: bytes) -> bytes:
         """`seal(APPLICATION_DATA, content)`."""

@@ -64,8 +64,8 @@ def open_request(server_key: RSAPrivateKey, nonce: bytes, request: bytes) -> Cla
     """Reads the device's 256 bytes.
 
     Wrong in whatever way, they are one and the same MalformedError: which check failed would let
-    a stranger use the server key, which also signs (Bleichenbacher's attack). OpenSSL helps: text
-    with wrong padding decrypts to random bytes, which then have the wrong nonce.
+    a stranger use the server key, which also signs (Bleichenbacher's attack). OpenSSL helps since
+    3.2: text with wrong padding decrypts to random bytes, which then have the wrong nonce.
     """
     _check_server_key(server_key.key_size)
     if len(nonce) != NONCE_BYTES:
