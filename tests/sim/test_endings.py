@@ -5,10 +5,11 @@ from collections.abc import Callable
 import pytest
 
 from cyan.sim.behaviour import built_in
-from cyan.sim.facts import EndReason, EventSettled, Outcome, State
+from cyan.sim.facts import ClockSet, EndReason, EventSettled, Outcome, State
 from cyan.wire import coap
-from cyan.wire.messages import encode_event, encode_key_change
-from tests.sim.world import Cloud, World, answer_everything, online_world
+from cyan.wire.messages import encode_event, encode_key_change, encode_variable_request
+from tests.sim.world import UNIX_TIME_S, Cloud, World, answer_everything, online_world
+from tests.wire.vectors import coap_lines
 
 MOVED = 253
 FUNCTION_WITHOUT_TOKEN = coap.Message(
@@ -187,3 +188,74 @@ def test_a_session_made_with_other_keys_is_not_used() -> None:
     other = World(built_in(event_interval_s=None), stored=stored, index=1)
     other.run(1.0)
     assert other.handshakes == [False]
+
+
+def test_any_content_is_taken_for_the_time() -> None:
+    # device-protocol.md §2.1: a 2.05 that answers no describe, whatever it was meant for.
+    world = online_world(built_in(event_interval_s=5.0))
+    assert world.of(ClockSet) == [ClockSet(UNIX_TIME_S)]
+    world.cloud.answer = lambda message: coap.encode_ack(
+        message.message_id, coap.CONTENT, b"\x01", b"\x00\x00\x00\x2a"
+    )
+    world.run(11.0)
+    taken = world.of(ClockSet)[1:]
+    assert taken
+    assert set(taken) == {ClockSet(42)}
+    outcomes = {fact.outcome for fact in world.of(EventSettled) if isinstance(fact, EventSettled)}
+    assert outcomes == {Outcome.ACKNOWLEDGED}
+    world.deliver(world.cloud.seal(coap.encode_ack(9999, coap.CONTENT, b"\x01", b"\0\0\0\x2b")))
+    separate = coap.Message(coap.NON, coap.CONTENT, 7, b"\x01", (), b"\0\0\0\x2c")
+    world.deliver(world.cloud.seal(coap.encode(separate)))
+    # An acknowledgement of nothing is swallowed.
+    assert world.of(ClockSet)[1 + len(taken) :] == [ClockSet(44)]
+
+
+def test_an_answered_describe_is_no_time() -> None:
+    def answer(message: coap.Message) -> bytes | None:
+        if message.options[:1] == ((coap.URI_PATH, b"d"),):
+            return coap.encode_ack(message.message_id, coap.CONTENT, message.token, b"\0\0\0\1")
+        return answer_everything(message)
+
+    world = World(cloud=Cloud(answer=answer))
+    world.run(1.0)
+    assert world.of(ClockSet) == [ClockSet(UNIX_TIME_S)]
+
+
+def reset(world: World, how: bytes) -> list[coap.Message]:
+    """What the device says from such a reset until it is online again."""
+    before = len(world.cloud.heard) + 1
+    world.ask(lambda id_: encode_event(id_, "spark/device/reset", how, confirmable=True))
+    world.run(2.0)
+    assert world.device.state is State.ONLINE
+    return world.cloud.messages()[before:]
+
+
+def test_in_safe_mode_a_device_says_so_and_has_no_application() -> None:
+    world = online_world()
+    said = reset(world, b"safe mode")
+    # As in udp-safe-mode.log, but for Hello: the session goes on.
+    captured = [line for line in coap_lines("udp-safe-mode.log") if line.from_device]
+    assert [(m.options, m.payload) for m in said[3:]] == [
+        (line.options, line.payload) for line in captured[4:9]
+    ]
+    assert [m.payload for m in said[:3]] == [b"", b"", b"safe_mode"]
+    assert said[1].options[1] == (coap.URI_PATH, b"spark/device/safemode")
+    world.ask(lambda id_: encode_variable_request(id_, b"\x01", "answer"))
+    assert world.cloud.heard[-1].message.code == coap.NOT_FOUND
+
+
+def test_a_reboot_ends_safe_mode() -> None:
+    world = online_world()
+    reset(world, b"safe mode")
+    said = reset(world, b"reboot")
+    assert not world.device.is_in_safe_mode
+    assert b"user" in [m.payload for m in said]
+    assert any(m.payload.startswith(b'{"f":["led"') for m in said)
+    world.ask(lambda id_: encode_variable_request(id_, b"\x01", "answer"))
+    assert world.cloud.heard[-1].message.code == coap.CONTENT
+
+
+def test_a_reset_of_the_network_is_no_boot() -> None:
+    world = online_world()
+    said = reset(world, b"network")
+    assert [m.code for m in said] == [coap.EMPTY, coap.POST, coap.POST]

@@ -154,10 +154,6 @@ class Application:
                 self._variables[subscription.into].set(data)
         return wanted
 
-    def metrics(self, uptime_s: float, retransmissions: int) -> bytes:
-        """The vital signs, as the metrics describe has them."""
-        return describing.metrics(uptime_s, retransmissions)
-
     def _fill(self, place: str, at: float) -> str:
         if place == COUNTER:
             return str(self.events_made)

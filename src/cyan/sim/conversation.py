@@ -25,6 +25,7 @@ from cyan.sim.platforms import Transport
 from cyan.sim.posting import Part
 from cyan.sim.reliability import NEVER, Detail, Outstanding, Pending, Purpose, Received
 from cyan.sim.session import Memory, Numbers
+from cyan.sim.vitals import Vitals
 from cyan.wire import coap
 from cyan.wire.messages import (
     Goodbye,
@@ -78,6 +79,12 @@ class Link(Told, Protocol):
 
     def on_fact(self, fact: Fact) -> None:
         """Takes note."""
+
+    def reset(self, how: str, now: float) -> None:
+        """Does what the server asks: `reboot`, `safe mode`, `dfu` or `network` (§3.11)."""
+
+    def vitals(self, now: float) -> Vitals:
+        """What the device has counted since its boot."""
 
 
 class Profile(msgspec.Struct, frozen=True):

@@ -1,4 +1,4 @@
-"""What a simulated board says of its modules and its vital signs.
+"""What a simulated board says of its modules.
 
 The modules are those that a board of its kind has (device-protocol.md §3.3.3, §7); what is in them,
 their sizes and the versions of bootloader and application are made up.
@@ -12,12 +12,9 @@ import msgspec
 from cyan.sim.boards import Board
 from cyan.sim.generations import Describing
 from cyan.wire.describe import (
-    Metric,
-    Metrics,
     Module,
     ModuleDependency,
     SystemDescribe,
-    encode_metrics,
     encode_system_json,
     encode_system_protobuf,
 )
@@ -33,10 +30,6 @@ _MAX_HEADER_BYTES: Final = 9
 """Of a describe in one message: header, path, flags, payload marker (§3.3.1)."""
 
 _HOST, _GEN_1, _GEN_2 = 0, 1, 2
-
-# Ids of the metrics describe (device-protocol.md §3.3.4).
-_UPTIME, _RETRANSMITTED, _TOTAL_MEMORY, _USED_MEMORY = 6, 21, 25, 26
-_MEMORY_BYTES: Final = 171_000
 
 
 class TooLongError(ValueError):
@@ -82,17 +75,6 @@ def check_room(application: bytes, system: bytes, board: Board) -> None:
             f"functions and variables are too many for Device OS {board.generation.name}: "
             f"their describe has {len(application)} bytes where {room - len(system)} have room"
         )
-
-
-def metrics(uptime_s: float, retransmissions: int) -> bytes:
-    """The vital signs, as the metrics describe has them."""
-    values = {
-        _UPTIME: int(uptime_s),
-        _RETRANSMITTED: retransmissions,
-        _TOTAL_MEMORY: _MEMORY_BYTES,
-        _USED_MEMORY: _MEMORY_BYTES // 2,
-    }
-    return encode_metrics(Metrics(tuple(Metric(id_, value) for id_, value in values.items())))
 
 
 def _modules(board: Board, app_hash: bytes) -> tuple[Module, ...]:

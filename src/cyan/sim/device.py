@@ -34,6 +34,7 @@ from cyan.sim.session import (
     restore_session,
     store_session,
 )
+from cyan.sim.vitals import Vitals
 from cyan.wire import coap
 from cyan.wire.errors import MalformedError
 
@@ -52,6 +53,9 @@ MAX_BACKOFF_S: Final = 128.0
 (device-protocol.md §1.4.7)."""
 
 _TOKENS: Final = 256
+_SAFE_MODE: Final = "safe mode"
+_RESETS: Final = {"reboot": "user", _SAFE_MODE: "safe_mode"}
+"""What the server asks for by `spark/device/reset`, and the reason that the device then tells."""
 _UNHURRIED: Final = (EndReason.PING_TIMEOUT, EndReason.RESTART)
 
 
@@ -80,24 +84,22 @@ class Device:
         self.board = Board(platform, generation or GENERATIONS[platform.newest])
         self.claim_code = claim_code
         self.identity = identity
+        self.is_in_safe_mode = False
         self.last_reset = last_reset
         self.state = State.OFFLINE
         self._host = host
         # The seed decides every random byte, so that a run can be had again.
         self._random = Random(f"{seed}/{identity.device_id}")  # noqa: S311
-        self._application = Application(
-            identity.device_id,
-            identity.name,
-            behaviour,
-            f"{seed}/{identity.device_id}",
-            board=self.board,
-        )
+        self._own_application = self._install(behaviour, seed)
+        self._application = self._own_application
         self._numbers = Numbers(1, self._random.randrange(_TOKENS))
         self._outstanding = Outstanding(self._random)
         self._profile = Profile(self.board.hello(identity.device_id), self.board)
         self._channel = self._open_channel(server_public_key)
         self._connect_at = NEVER
         self._failed_attempts = 0
+        self._attempts = 0
+        self._disconnects = 0
         self._conversation: Conversation | None = None
         self._requests: Requests | None = None
         self._is_accepted = False
@@ -217,6 +219,7 @@ class Device:
         else:
             delay = AT_ONCE_S
         self._connect_at = now + delay
+        self._disconnects += self._is_accepted
         self._change(State.OFFLINE, reason, keeps_session=keeps_session)
 
     def on_accepted(self) -> None:
@@ -232,6 +235,31 @@ class Device:
         """Hands it to the host."""
         self._host.on_fact(fact)
 
+    def reset(self, how: str, now: float) -> None:
+        """Connects anew, after a boot if it is one; in safe mode no application runs."""
+        if how in _RESETS:
+            self.is_in_safe_mode = how == _SAFE_MODE
+            self.last_reset = _RESETS[how]
+            events_made = self._application.events_made
+            self._application = self._own_application
+            if self.is_in_safe_mode:
+                self._application = self._install(Behaviour(), "")
+            self._application.events_made = events_made
+            self._application.boot(now)
+            self._started_at = now
+            self._attempts = self._disconnects = 0
+        self.end(EndReason.RESTART, now)
+
+    def vitals(self, now: float) -> Vitals:
+        """What it has counted since its boot."""
+        return Vitals(
+            uptime_s=now - self._started_at,
+            attempts=self._attempts,
+            disconnects=self._disconnects,
+            retransmissions=self.retransmissions,
+            unacknowledged=self.outstanding,
+        )
+
     # What the channel tells its user.
 
     def on_connected(
@@ -244,7 +272,7 @@ class Device:
             self._profile, self._application, memory, self._numbers, self._outstanding, self
         )
         self._conversation = conversation
-        self._requests = Requests(conversation, self._started_at)
+        self._requests = Requests(conversation)
         if is_resumed:
             conversation.start_resumed(now)
         else:
@@ -271,6 +299,11 @@ class Device:
         elif conversation.is_stream or not conversation.waits_for_hello:
             requests.on_request(message, now)
 
+    def _install(self, behaviour: Behaviour, seed: str) -> Application:
+        device_id = self.identity.device_id
+        name = self.identity.name
+        return Application(device_id, name, behaviour, f"{seed}/{device_id}", board=self.board)
+
     def _open_channel(self, server_public_key: ServerKey) -> Channel:
         device_id = bytes.fromhex(self.identity.device_id)
         if self.board.transport is Transport.UDP:
@@ -296,6 +329,7 @@ class Device:
     def _connect(self, now: float) -> None:
         self._connect_at = NEVER
         self._is_accepted = False
+        self._attempts += 1
         self._change(State.CONNECTING)
         self._channel.connect(now)
 

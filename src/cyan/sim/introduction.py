@@ -26,15 +26,16 @@ from cyan.wire.messages import (
     encode_subscribe,
     encode_time_request,
 )
-
-CLAIM_CODE: Final = "spark/device/claim/code"
-LAST_RESET: Final = "spark/device/last_reset"
-MAX_BINARY: Final = "spark/hardware/max_binary"
-OTA_CHUNK_SIZE: Final = "spark/hardware/ota_chunk_size"
-RADIO_VERSION: Final = "spark/cc3000-patch-version"
-UPDATES_ENABLED: Final = "particle/device/updates/enabled"
-UPDATES_FORCED: Final = "particle/device/updates/forced"
-"""Events of the firmware itself (§3.11)."""
+from cyan.wire.messages.special import (
+    CC3000_PATCH_VERSION,
+    CLAIM_CODE,
+    LAST_RESET,
+    MAX_BINARY,
+    OTA_CHUNK_SIZE,
+    SAFE_MODE,
+    UPDATES_ENABLED,
+    UPDATES_FORCED,
+)
 
 _RADIO_PATCH: Final = "1.29"
 _GEN_1: Final = 1
@@ -47,6 +48,7 @@ class Told(Protocol):
     """At every full handshake until the server has confirmed it."""
     last_reset: str | None
     """Why it was reset; None once that is said."""
+    is_in_safe_mode: bool
 
 
 class Speaker(Protocol):
@@ -115,6 +117,7 @@ class Introduction:
         if not generation.asks_time_last:
             self._ask_time(now)
         self._say_ota_limits(now)
+        self._say_safe_mode(now)
         self._say_last_reset(now)
         self._say_updates(now)
         if not generation.describes_itself:
@@ -126,6 +129,9 @@ class Introduction:
 
     def say_after_resumption(self, now: float) -> None:
         """What is said where Hello is left out."""
+        if self._generation.tells_update_flags:
+            # So does firmware that has no such flags leave out its safe mode.
+            self._say_safe_mode(now)
         if self._generation.tells_reset_on_resumption:
             self._say_last_reset(now)
         self._say_updates(now)
@@ -169,7 +175,11 @@ class Introduction:
             # On UDP only a size other than this one is told.
             self._speaker.say_system_event(OTA_CHUNK_SIZE, str(OTA_CHUNK_BYTES).encode(), now)
         if platform.gen == _GEN_1:
-            self._speaker.say_system_event(RADIO_VERSION, _RADIO_PATCH.encode(), now)
+            self._speaker.say_system_event(CC3000_PATCH_VERSION, _RADIO_PATCH.encode(), now)
+
+    def _say_safe_mode(self, now: float) -> None:
+        if self._told.is_in_safe_mode:
+            self._speaker.say_system_event(SAFE_MODE, b"", now)
 
     def _say_last_reset(self, now: float) -> None:
         if self._told.last_reset is not None:

@@ -8,7 +8,6 @@ from typing import Final
 
 from cyan.sim.conversation import Conversation
 from cyan.sim.facts import Answered, EndReason, EventReceived
-from cyan.sim.introduction import UPDATES_FORCED
 from cyan.sim.reliability import Purpose
 from cyan.sim.serving import Serving
 from cyan.wire import coap
@@ -29,24 +28,19 @@ from cyan.wire.messages import (
     encode_function_result,
     encode_variable_value_answer,
 )
-
-RESET_EVENT: Final = "spark/device/reset"
-"""`reboot`, `safe mode`, `dfu` or `network` (§3.11): all mean that the connection starts anew."""
-
-CLAIMED_PREFIX: Final = "spark/device/claim/"
-"""Any event that begins so makes the device forget its claim code (§3.11)."""
+from cyan.wire.messages.special import CLAIMED_PREFIX, RESET, UPDATES_FORCED
 
 _FORCE_HANDSHAKE: Final = 1
 
 
 class Requests:
-    """Answers the server's requests in one conversation; `started_at` is when the device booted."""
+    """Answers the server's requests in one conversation."""
 
-    def __init__(self, conversation: Conversation, started_at: float) -> None:
+    def __init__(self, conversation: Conversation) -> None:
         self._conversation = conversation
         self._generation = conversation.board.generation
         self._link = conversation.link
-        self._serving = Serving(conversation, started_at)
+        self._serving = Serving(conversation)
 
     def on_request(self, message: coap.Message, now: float) -> None:
         """Takes a confirmable or non-confirmable message."""
@@ -166,8 +160,8 @@ class Requests:
             self._conversation.say_system_event(UPDATES_FORCED, data, now)
         elif event.name.startswith(CLAIMED_PREFIX):
             self._link.claim_code = None
-        elif event.name == RESET_EVENT:
-            self._link.end(EndReason.RESTART, now)
+        elif event.name == RESET:
+            self._link.reset(data.decode(errors="replace"), now)
         elif self._conversation.application.receive(event):
             self._link.on_fact(EventReceived(event.name, data))
 

@@ -11,6 +11,7 @@ from cyan.sim.generations import Describing
 from cyan.sim.posting import content_format
 from cyan.sim.reliability import Purpose
 from cyan.sim.session import checksum
+from cyan.sim.vitals import encode_vitals
 from cyan.wire import coap
 from cyan.wire.blockwise import SZX_1024, Block, split
 from cyan.wire.messages import (
@@ -31,12 +32,11 @@ _NO_TOKEN: Final = b"\0"
 
 
 class Serving:
-    """Answers describe requests in one conversation; `started_at` is when the device booted."""
+    """Answers describe requests in one conversation."""
 
-    def __init__(self, conversation: Conversation, started_at: float) -> None:
+    def __init__(self, conversation: Conversation) -> None:
         self._conversation = conversation
         self._generation = conversation.board.generation
-        self._started_at = started_at
         self._blocks: tuple[int, list[tuple[Block, bytes]]] | None = None
 
     def on_request(self, request: DescribeRequest, message: coap.Message, now: float) -> None:
@@ -162,5 +162,4 @@ class Serving:
         return self._metrics(now) if flags == METRICS else None
 
     def _metrics(self, now: float) -> bytes:
-        retransmissions = self._conversation.outstanding.retransmissions
-        return self._conversation.application.metrics(now - self._started_at, retransmissions)
+        return encode_vitals(self._conversation.board, self._conversation.link.vitals(now))
