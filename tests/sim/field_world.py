@@ -48,6 +48,7 @@ class FieldWorld:
         *faults: str,
         behaviour: Behaviour | None = None,
         seed: str = SEED,
+        index: int = 0,
         start: float = 0.0,
     ) -> None:
         self.now = start
@@ -56,7 +57,7 @@ class FieldWorld:
         self.facts: list[tuple[float, Fact]] = []
         self.sent: list[tuple[float, bytes]] = []
         self._inbox: deque[bytes] = deque()
-        identity = Identity(seed, 0)
+        identity = Identity(seed, index)
         quiet = built_in(event_interval_s=None)
         self.device = FieldDevice(
             maker(
