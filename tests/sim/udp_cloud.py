@@ -22,10 +22,11 @@ def server_key_file(port: int | None = None) -> bytes:
 
 class UdpCloud(asyncio.DatagramProtocol):
     """Use as an asynchronous context manager. `clouds` has one for each handshake that began, in
-    the order of their addresses' first datagrams."""
+    the order of their addresses' first datagrams; `kind` makes them."""
 
-    def __init__(self) -> None:
+    def __init__(self, kind: type[Cloud] = Cloud) -> None:
         self.clouds: list[Cloud] = []
+        self._kind = kind
         self.port = 0
         self._by_address: dict[tuple[str, int], Cloud] = {}
         self._transport: asyncio.DatagramTransport | None = None
@@ -63,7 +64,7 @@ class UdpCloud(asyncio.DatagramProtocol):
     def _find(self, data: bytes, addr: tuple[str, int]) -> Cloud | None:
         if data[0] == _HANDSHAKE_TYPE:
             if addr not in self._by_address:
-                cloud = Cloud(first_connection_id=len(self.clouds) << 16)
+                cloud = self._kind(first_connection_id=len(self.clouds) << 16)
                 self.clouds.append(cloud)
                 self._by_address[addr] = cloud
             return self._by_address[addr]
