@@ -3,6 +3,7 @@
 import signal
 import sys
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import click
@@ -12,6 +13,7 @@ from cyan.cli.doctoring.configuration import read_settings
 from cyan.cli.doctoring.examination import CONFIGURATION, Findings, examine
 from cyan.cli.doctoring.installation import look_at
 from cyan.cli.doctoring.report import as_json, count, group_lines, line_width, summary_line
+from cyan.cli.doctoring.selftest import ENDINGS
 from cyan.cli.options import server_options
 from cyan.core import log
 from cyan.core.clock import SystemClock
@@ -64,6 +66,12 @@ def doctor(
 
 
 def _end_in_order() -> None:
-    """Being ended, or losing the terminal, is like Ctrl-C: the test device is removed first."""
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.default_int_handler)
+    """Whoever ends this command ends it once: what is then cleaned up is not disturbed again."""
+
+    def interrupt(_number: int, _frame: FrameType | None) -> None:
+        for number in ENDINGS:
+            signal.signal(number, signal.SIG_IGN)
+        raise KeyboardInterrupt
+
+    for number in ENDINGS:
+        signal.signal(number, interrupt)

@@ -34,11 +34,9 @@ that, some reader keeps it from being emptied."""
 def check_file(installation: Installation) -> Iterator[Finding]:
     """It is there, may be read and written, and has the schema of this version."""
     path = installation.config.database_path.absolute()
-    if not path.parent.is_dir():
+    if not installation.is_open_to_us:
         return
-    if not os.access(path.parent, os.X_OK) or (
-        path.exists() and not os.access(path, os.R_OK | os.W_OK)
-    ):
+    if path.exists() and not _is_ours(path):
         yield problem(
             "database.rights",
             f"{path} may not be read and written by this user.",
@@ -114,7 +112,7 @@ def check_integrity(installation: Installation) -> Iterator[Finding]:
 def check_writer(installation: Installation) -> Iterator[Finding]:
     """Nobody sits in the writer's place."""
     path = installation.config.database_path
-    if not _is_database(path):
+    if not _is_database(path) or not _is_ours(path):
         return
     uri = f"{path.absolute().as_uri()}?mode=rw"
     try:
@@ -140,6 +138,8 @@ def check_writer(installation: Installation) -> Iterator[Finding]:
 def check_wal(installation: Installation) -> Iterator[Finding]:
     """The log of changes is emptied into the database from time to time."""
     path = installation.config.database_path.absolute()
+    if not installation.is_open_to_us:
+        return
     wal = path.with_name(path.name + "-wal")
     size = wal.stat().st_size if wal.exists() else 0
     if size > LARGE_WAL_BYTES:
@@ -173,13 +173,18 @@ def check_contents(installation: Installation) -> Iterator[Finding]:
 def is_current(installation: Installation) -> bool:
     """Whether the database can be used as the other commands use it."""
     path = installation.config.database_path
-    if not _is_database(path) or not os.access(path, os.W_OK):
+    if not _is_database(path) or not _is_ours(path):
         return False
     try:
         migrate.check(path)
     except (migrate.SchemaOldError, migrate.SchemaUnknownError, migrate.NotADatabaseError):
         return False
     return True
+
+
+def _is_ours(path: Path) -> bool:
+    """Whether this user may read and write it."""
+    return os.access(path, os.R_OK | os.W_OK, effective_ids=True)
 
 
 def _is_database(path: Path) -> bool:

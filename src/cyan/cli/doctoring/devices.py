@@ -14,6 +14,7 @@ from cyan.core.clock import iso_ms
 from cyan.core.db.engine import Database
 from cyan.devices import keys, refusals
 from cyan.devices.refusals import Refusal
+from cyan.gateway.admission import NO_KEY
 
 RECENT_MS: Final = 7 * 24 * 3600 * 1000
 """Of what is older than a week, nobody wonders any more."""
@@ -45,6 +46,11 @@ _REASONS: Final = {
         "its key belongs to another device",
         "Two ids with one key come from a copied flash: `particle keys doctor {id}` gives it a key "
         "of its own.",
+    ),
+    NO_KEY: _Reason(
+        "very old firmware that does not send its key, and none is known here",
+        "Read its key out of the board with `particle keys save`, and register the board with the "
+        "public half: `cyan device add {id} --key <file>`.",
     ),
 }
 _OTHER_REASON: Final = _Reason("{reason}", "Look for {id} in the server's log.")

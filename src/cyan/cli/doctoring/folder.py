@@ -1,6 +1,5 @@
 """The data folder: there, its owner's alone, with room, and on a disk that keeps what it says."""
 
-import contextlib
 import os
 import pwd
 import stat
@@ -84,7 +83,7 @@ def check_owner(installation: Installation) -> Iterator[Finding]:
 def check_mode(installation: Installation) -> Iterator[Finding]:
     """Keys and tokens are for the server's user alone."""
     folder = installation.folder
-    if not folder.is_dir():
+    if not installation.is_open_to_us:
         return
     mode = folder.stat().st_mode
     if mode & _OTHERS:
@@ -95,29 +94,28 @@ def check_mode(installation: Installation) -> Iterator[Finding]:
         )
     else:
         yield ok("folder.mode", "for its owner only")
-    with contextlib.suppress(PermissionError):
-        bare = [
-            file.name
-            for file in _files(folder)
-            if file.suffix != PUBLIC_SUFFIX and file.lstat().st_mode & _OTHERS
-        ]
-        if bare:
-            # Who may pass through the folder reads them; behind a closed door they can wait.
-            tell = problem if mode & (stat.S_IXGRP | stat.S_IXOTH) else warning
-            yield tell(
-                "folder.file_mode",
-                f"{shown_some(bare)} in {folder} can be read by other users: who has the keys is "
-                "this server.",
-                f"`chmod 600 {folder / bare[0]}`" + (" and the others" if len(bare) > 1 else ""),
-            )
-        else:
-            yield ok("folder.file_mode", "its files are for their owner only")
+    bare = [
+        file.name
+        for file in _files(folder)
+        if file.suffix != PUBLIC_SUFFIX and file.lstat().st_mode & _OTHERS
+    ]
+    if bare:
+        # Who may pass through the folder reads them; behind a closed door they can wait.
+        tell = problem if mode & (stat.S_IXGRP | stat.S_IXOTH) else warning
+        yield tell(
+            "folder.file_mode",
+            f"{shown_some(bare)} in {folder} can be read by other users: who has the keys is this "
+            "server.",
+            f"`chmod 600 {folder / bare[0]}`" + (" and the others" if len(bare) > 1 else ""),
+        )
+    else:
+        yield ok("folder.file_mode", "its files are for their owner only")
 
 
 def check_space(installation: Installation) -> Iterator[Finding]:
     """Room on the disk for what may still come, in bytes and in files."""
     folder, config = installation.folder, installation.config
-    if not folder.is_dir():
+    if not installation.is_open_to_us:
         return
     free = _free_bytes(folder)
     database = config.database_path
@@ -152,7 +150,7 @@ def check_space(installation: Installation) -> Iterator[Finding]:
 def check_disk(installation: Installation) -> Iterator[Finding]:
     """A file can be written, and the disk says in good time that it has it."""
     folder = installation.folder
-    if not folder.is_dir():
+    if not installation.is_open_to_us:
         return
     kind = filesystem_of(folder)
     if kind in _OVER_NETWORK:
@@ -169,8 +167,6 @@ def check_disk(installation: Installation) -> Iterator[Finding]:
             "keys included.",
             "Move the data folder to a disk.",
         )
-    if os.geteuid() not in (0, folder.stat().st_uid):
-        return
     try:
         seconds = _time_of_sync(folder)
     except OSError as error:

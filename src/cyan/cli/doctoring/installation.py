@@ -63,6 +63,12 @@ class Installation(msgspec.Struct, frozen=True):
     def folder(self) -> Path:
         return self.config.data.absolute()
 
+    @property
+    def is_open_to_us(self) -> bool:
+        """Whether this user may look into the data folder. If not, that is all there is to say."""
+        readable = os.access(self.folder, os.R_OK | os.X_OK, effective_ids=True)
+        return readable and self.folder.is_dir()
+
 
 def look_at(config: Config, clock: Clock, key_files: tuple[Path, ...] = ()) -> Installation:
     return Installation(config, clock, find_server(config), read_clocks(clock), key_files)
@@ -96,7 +102,7 @@ def find_server(config: Config) -> RunningServer | None:
     devices = tuple(
         found
         for found in sockets
-        if found.transport == UDP or api != (to_connect_to(found.host), found.port)
+        if found.transport == UDP or not _is_api(found, api, config.http_port)
     )
     return RunningServer(pid, processes.command_of(pid), tuple(sockets), api, devices)
 
@@ -123,6 +129,13 @@ def read_health(answer: Answer | None) -> dict[str, object] | None:
     except ValueError:
         return None
     return found if isinstance(found, dict) and "parts" in found else None
+
+
+def _is_api(found: Socket, api: tuple[str, int] | None, http_port: int) -> bool:
+    """By the answer that came from there; if none came, by the settings."""
+    if api is None:
+        return found.port == http_port
+    return api == (to_connect_to(found.host), found.port)
 
 
 def _find_api(listening: list[Socket]) -> tuple[str, int] | None:

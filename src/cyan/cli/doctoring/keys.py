@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.serialization import (
 from cyan.cli.doctoring import store
 from cyan.cli.doctoring.database import is_current
 from cyan.cli.doctoring.finding import Finding, ok, problem, warning
+from cyan.cli.doctoring.folder import PUBLIC_SUFFIX
 from cyan.cli.doctoring.hosts import addresses_of, is_loopback
 from cyan.cli.doctoring.installation import Installation
 from cyan.cli.doctoring.processes import TCP, UDP
@@ -24,11 +25,11 @@ from cyan.core.db.engine import Database
 from cyan.core.secrets import KEY_FILE, SealBrokenError, open_vault
 from cyan.devices.keys import fingerprint
 from cyan.gateway.adoption import purpose
-from cyan.gateway.keys import UDP_KEY_FILE
+from cyan.gateway.keys import TCP_KEY_FILE, UDP_KEY_FILE
 from cyan.wire.errors import MalformedError
 from cyan.wire.server_key import ServerKey, decode_server_key
 
-KEY_FILES: Final = {UDP: UDP_KEY_FILE, TCP: "server_tcp.pem"}
+KEY_FILES: Final = {UDP: UDP_KEY_FILE, TCP: TCP_KEY_FILE}
 
 UDP_PORT: Final = 5684
 """Where boards look for their server over UDP, whatever the key file says (device-protocol.md
@@ -78,6 +79,8 @@ def check_tcp_key(installation: Installation) -> Iterator[Finding]:
 def check_vault(installation: Installation) -> Iterator[Finding]:
     """The key that seals what must be read back is the one that sealed it."""
     path = installation.folder / KEY_FILE
+    if not installation.is_open_to_us:
+        return
     sealed = _sealed_session(installation)
     if not path.exists():
         if sealed is not None:
@@ -112,8 +115,10 @@ def check_vault(installation: Installation) -> Iterator[Finding]:
 
 def check_exported(installation: Installation) -> Iterator[Finding]:
     """The key files for boards hold this server's key, and an address that boards can use."""
+    if not installation.is_open_to_us:
+        return
     own = {transport: read_public_key(installation, transport) for transport in KEY_FILES}
-    in_folder = sorted(installation.folder.glob("*.der")) if installation.folder.is_dir() else []
+    in_folder = sorted(installation.folder.glob(f"*{PUBLIC_SUFFIX}"))
     for path in dict.fromkeys((*installation.key_files, *in_folder)):
         is_named = path in installation.key_files
         try:
@@ -148,7 +153,7 @@ def check_exported(installation: Installation) -> Iterator[Finding]:
 def _check_key(installation: Installation, transport: str, kind: str) -> Iterator[Finding]:
     check, name = f"keys.{transport}", KEY_FILES[transport]
     path = installation.folder / name
-    if not installation.folder.is_dir():
+    if not installation.is_open_to_us:
         return
     if not path.exists():
         if _has_boards(installation, transport):
@@ -214,7 +219,7 @@ def _check_address(path: Path, exported: ServerKey, transport: str) -> Iterator[
         yield ok(check, f"{path.name} is of this server, at {host}")
     if transport == UDP and port not in (None, UDP_PORT):
         yield warning(
-            check,
+            "keys.port",
             f"{path} names port {port}, but boards use UDP {UDP_PORT} whatever it says.",
             f"See that UDP {UDP_PORT} of {host} leads to the server.",
         )

@@ -41,6 +41,9 @@ ONLINE_WITHIN_S: Final = 20.0
 """Three sends of a lost datagram, 3, 6 and 12 s apart (device-protocol.md §1.4.2), may miss it; on
 loopback none gets lost."""
 
+ATTEMPTS: Final = 3
+"""That end at once, a second apart, tell as much as more of them."""
+
 ACKNOWLEDGED_WITHIN_S: Final = 15.0
 """The server gives up on its log, and says so, after 10 s."""
 
@@ -49,6 +52,9 @@ FORGOTTEN_WITHIN_S: Final = 8.0
 
 LEFT_BEHIND_MS: Final = 10 * 60 * 1000
 """A device of a test that was killed is older than this; one of a test beside us is not."""
+
+ENDINGS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+"""Signals by which a person, a supervisor or a closed terminal ends a command."""
 
 SIMULATOR: Final = (sys.executable, "-m", "cyan.sim")
 ARGUMENTS: Final[dict[str, tuple[str, ...]]] = {UDP: ()}
@@ -86,8 +92,8 @@ def check_connecting(installation: Installation) -> Iterator[Finding]:
     why_not = None
     if server is None:
         why_not = "no server runs on this data folder"
-    elif not server.devices:
-        why_not = "the server does not listen for devices"
+    elif server.api is None or not server.devices:
+        why_not = "the server does not answer: see above"
     elif not is_current(installation):
         why_not = "the database cannot be used: see above"
     if server is None or why_not is not None:
@@ -241,9 +247,12 @@ def _follow(process: "subprocess.Popen[bytes]", output: Path, journal: Path) -> 
         elapsed_s = time.monotonic() - started
         changes = [line for line in _lines(output) if "state" in line]
         course.ended = [str(line["reason"]) for line in changes if "reason" in line]
-        if course.online_s is None and any(line["state"] == "online" for line in changes):
-            course.online_s = elapsed_s
-            deadline_s = elapsed_s + ACKNOWLEDGED_WITHIN_S
+        if course.online_s is None:
+            if any(line["state"] == "online" for line in changes):
+                course.online_s = elapsed_s
+                deadline_s = elapsed_s + ACKNOWLEDGED_WITHIN_S
+            elif len(course.ended) >= ATTEMPTS:
+                break
         course.acknowledged = _acknowledged(journal)
         if course.acknowledged:
             course.acknowledged_s = elapsed_s
@@ -266,22 +275,23 @@ def _acknowledged(journal: Path) -> list[str]:
 
 
 def _end(process: "subprocess.Popen[bytes]") -> None:
-    """With a goodbye, if it still can."""
-    if process.poll() is None:
-        process.terminate()
-        try:
-            process.wait(_STOPPED_WITHIN_S)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-    if process.stdin is not None:
-        process.stdin.close()
+    """With a goodbye, if it still can. Else it would come back after it was removed."""
+    with _undisturbed():
+        if process.poll() is None:
+            process.terminate()
+            try:
+                process.wait(_STOPPED_WITHIN_S)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+        if process.stdin is not None:
+            process.stdin.close()
 
 
 def _remove_left_behind(db: Database, clock: Clock) -> None:
     before_ms = clock.now_ms() - LEFT_BEHIND_MS
-    for device_id in store.list_left_behind(db, NAME, before_ms):
-        _remove(db, clock, device_id, tip(db)[0])
+    for device_id, registered_at_ms in store.list_left_behind(db, NAME, before_ms):
+        _remove(db, clock, device_id, store.position_at(db, registered_at_ms))
 
 
 def _remove(db: Database, clock: Clock, device_id: DeviceId, events_after: int) -> bool:
@@ -312,11 +322,10 @@ def _remove_rows(db: Database, clock: Clock, device_id: DeviceId, events_after: 
 
 @contextlib.contextmanager
 def _undisturbed() -> Iterator[None]:
-    """An impatient second Ctrl-C does not keep us from cleaning up, which is over in seconds."""
-    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-    before = [signal.signal(number, signal.SIG_IGN) for number in numbers]
+    """A Ctrl-C does not keep us from cleaning up, which is over in seconds."""
+    before = [signal.signal(number, signal.SIG_IGN) for number in ENDINGS]
     try:
         yield
     finally:
-        for number, handler in zip(numbers, before, strict=True):
+        for number, handler in zip(ENDINGS, before, strict=True):
             signal.signal(number, handler)

@@ -24,6 +24,12 @@ _COUNT_DEVICES: Final = select(func.count()).select_from(devices_device)
 _COUNT_SESSIONS: Final = select(func.count()).select_from(sessions)
 
 _OLDEST_EVENT: Final = select(events_event.c.position).order_by(events_event.c.position).limit(1)
+_STAMP_FROM: Final = (
+    select(events_event.c.published_at_ms)
+    .where(events_event.c.position >= bindparam("position"))
+    .order_by(events_event.c.position)
+    .limit(1)
+)
 _NEWEST_EVENT: Final = (
     select(events_event.c.published_at_ms).order_by(events_event.c.position.desc()).limit(1)
 )
@@ -46,7 +52,7 @@ _COUNT_NEVER_ONLINE: Final = (
 )
 _EVER_ONLINE: Final = select(_c.platform_id).where(_c.first_online_at_ms.is_not(None)).distinct()
 _LAST_HANDSHAKE: Final = select(_c.last_handshake_at_ms).where(_c.id == bindparam("device_id"))
-_OF_TEST: Final = select(_c.id).where(
+_OF_TEST: Final = select(_c.id, _c.registered_at_ms).where(
     _c.name == bindparam("test_name"),
     _c.owner_id.is_(None),
     _c.registered_at_ms < bindparam("before_ms"),
@@ -152,10 +158,28 @@ def is_connected(db: Database, device_id: DeviceId) -> bool:
     return sessions_left > 0 or (online is not None and bool(online[0]))
 
 
-def list_left_behind(db: Database, name: str, before_ms: int) -> list[DeviceId]:
-    """Devices without an owner that bear the name of a test and are older than any test takes."""
+def list_left_behind(db: Database, name: str, before_ms: int) -> list[tuple[DeviceId, int]]:
+    """(id, when it was registered) of devices without an owner that bear the name of a test and
+    are older than any test takes."""
     rows = db.rows(_OF_TEST, {"test_name": name, "before_ms": before_ms})
-    return [DeviceId(row.id) for row in rows]
+    return [(DeviceId(row.id), int(row.registered_at_ms)) for row in rows]
+
+
+def position_at(db: Database, at_ms: int) -> int:
+    """A position of the log after which everything is that was published from then on.
+
+    Found by halving, since the log is in the order of time and has no index by it.
+    """
+    oldest = db.row(_OLDEST_EVENT)
+    low, (high, _) = (0 if oldest is None else int(oldest[0]) - 1), events.tip(db)
+    while low < high:
+        middle = (low + high + 1) // 2
+        row = db.row(_STAMP_FROM, {"position": middle})
+        if row is None or int(row[0]) >= at_ms:
+            high = middle - 1
+        else:
+            low = middle
+    return low
 
 
 def remove_device(
