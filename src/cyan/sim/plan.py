@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import msgspec
 
+from cyan.sim.application import Application
 from cyan.sim.behaviour import Behaviour
 from cyan.sim.boards import Board, Share
 from cyan.sim.device import Device
@@ -41,10 +42,12 @@ def make_plans(
 ) -> list[Plan]:
     """What becomes of each device.
 
-    Raises TableError for a behaviour that makes no sense, ServerError or OSError when there is no
-    telling where the server is.
+    Raises TableError for a behaviour that makes no sense, TooLongError for one that is too large
+    for the firmware, ServerError or OSError when there is no telling where the server is.
     """
     behaviour = options.read_behaviour()
+    for board in set(boards):
+        Application("", "", behaviour, "", board=board)
     servers = find_servers(
         {board.transport for board in boards},
         options.server_key,

@@ -8,6 +8,7 @@ import signal
 import sys
 
 from cyan.sim.boards import UnknownBoardError
+from cyan.sim.describing import TooLongError
 from cyan.sim.fleet import Fleet
 from cyan.sim.journal import Journal
 from cyan.sim.options import Options, OptionsError
@@ -41,7 +42,14 @@ def main(options: Options) -> int:
         faults = options.read_faults()
         plans = make_plans(options, identities, boards)
         raise_file_limit(len(plans))
-    except (OptionsError, ServerError, TableError, UnknownBoardError, OSError) as error:
+    except (
+        OptionsError,
+        ServerError,
+        TableError,
+        TooLongError,
+        UnknownBoardError,
+        OSError,
+    ) as error:
         print(f"cyan sim: {error}", file=sys.stderr)
         return 2
 
