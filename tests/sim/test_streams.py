@@ -19,7 +19,9 @@ from cyan.sim.facts import (
 from cyan.sim.statistics import Statistics
 from cyan.sim.template import parse_template
 from cyan.wire import coap
+from cyan.wire.blockwise import SZX_1024, find_block
 from cyan.wire.messages import (
+    APPLICATION,
     METRICS,
     SYSTEM,
     CloudHello,
@@ -237,6 +239,25 @@ def test_a_describe_is_answered_confirmably() -> None:
             lambda id_, flags=flags: encode_describe_request(id_, TOKEN, flags)  # type: ignore[misc]
         )
         assert (answer.type, answer.code, answer.token) == (coap.CON, coap.CONTENT, TOKEN)
+
+
+def test_long_describes_go_in_blocks_both_ways() -> None:
+    functions = tuple(f"function_number_{number:03}" for number in range(100))
+    world = online_stream_world(
+        built_in(event_interval_s=None, functions=functions), platform="gcc"
+    )
+    posted = [m for m in world.cloud.messages() if find_block(m, coap.BLOCK1) is not None]
+    assert [message.type for message in posted] == [coap.CON] * 3
+    fetched = b""
+    for number in range(3):
+        _, answer = world.ask(
+            lambda id_, number=number: encode_describe_request(  # type: ignore[misc]
+                id_, TOKEN, APPLICATION, block_number=number, szx=SZX_1024
+            )
+        )
+        assert answer.type == coap.CON
+        fetched += answer.payload
+    assert fetched == b"".join(message.payload for message in posted)
 
 
 def test_pings_signals_and_key_changes_are_acknowledged_under_fresh_ids() -> None:

@@ -251,7 +251,7 @@ class World:
 
     def _settle(self) -> None:
         while self._inbox:
-            self.device.on_datagram(self._inbox.popleft(), self.now)
+            self.device.on_bytes(self._inbox.popleft(), self.now)
 
 
 def online_world(

@@ -192,6 +192,7 @@ class Device:
         self._channel.on_bytes(data, now)
 
     on_datagram = on_bytes
+    """What hosts call it that have datagrams only."""
 
     def on_closed(self, now: float) -> None:
         """Takes the end of the stream."""

@@ -129,9 +129,10 @@ class Introduction:
 
     def say_after_resumption(self, now: float) -> None:
         """What is said where Hello is left out."""
-        if self._generation.tells_update_flags:
-            # So does firmware that has no such flags leave out its safe mode.
-            self._say_safe_mode(now)
+        if not self._generation.tells_update_flags:
+            # Firmware of before that (1.2.1) says nothing at all.
+            return
+        self._say_safe_mode(now)
         if self._generation.tells_reset_on_resumption:
             self._say_last_reset(now)
         self._say_updates(now)
