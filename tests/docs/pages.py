@@ -28,6 +28,14 @@ def code_lines(page: Path) -> Iterator[str]:
             yield line.strip()
 
 
+def blocks(page: Path, language: str) -> list[str]:
+    """The page's code blocks in this language."""
+    parts = page.read_text().split("```")[1::2]
+    return [
+        part.removeprefix(f"{language}\n") for part in parts if part.startswith(f"{language}\n")
+    ]
+
+
 def reference(file: str) -> str:
     """A generated page."""
     return (REFERENCE / file).read_text()

@@ -2,6 +2,7 @@
 
 import dataclasses
 import re
+import shlex
 from pathlib import Path
 
 import click
@@ -24,12 +25,19 @@ def _typed(program: str) -> list[list[str]]:
     found = []
     for page in WRITTEN_PAGES:
         for line in code_lines(page):
-            words = [_PLACES.get(word, word) for word in line.partition(" #")[0].split()]
+            words = [_PLACES.get(word, word) for word in _words(line.partition(" #")[0])]
             while words and re.fullmatch(r"[A-Z_]+=\S*", words[0]):
                 words = words[1:]
             if words and words[0].rpartition("/")[2] == program and words[1:] not in found:
                 found.append(words[1:])
     return found
+
+
+def _words(line: str) -> list[str]:
+    try:
+        return shlex.split(line)
+    except ValueError:  # no command line: an apostrophe in what a program says
+        return []
 
 
 def _parse(command: click.Command, arguments: list[str]) -> None:

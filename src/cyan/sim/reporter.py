@@ -1,7 +1,7 @@
 """What the simulator prints: JSON lines for programs, or a few words for people."""
 
 import sys
-from typing import TextIO
+from typing import Final, TextIO
 
 import msgspec
 
@@ -9,6 +9,8 @@ from cyan.sim.facts import EventReceived, Fact, FaultHappened, State, StateChang
 from cyan.sim.faults import FOREVER
 from cyan.sim.identity import Identity
 from cyan.sim.statistics import Statistics
+
+_DIGITS: Final = 6
 
 
 class Reporter:
@@ -19,7 +21,7 @@ class Reporter:
     `{"device", "fault", "at_s", "for_s"}` for each fault of a device, with no `for_s` where it ends
     at once or never,
     `{"ready": true, "seed", "devices": [{"id", "name", "transport", "public_key"}]}` once all are
-    online, `{"statistics": {…}}` at the end. The words for people leave out single devices.
+    online, `{"statistics": {…}, "seed"}` at the end. The words for people leave out single devices.
     """
 
     def __init__(self, *, is_json: bool, stream: TextIO | None = None) -> None:
@@ -40,9 +42,9 @@ class Reporter:
                 data = fact.data.decode(errors="replace")
                 self._print_json({"device": device_id, "received": fact.name, "data": data})
             case FaultHappened():
-                line = {"device": device_id, "fault": fact.kind, "at_s": fact.at_s}
+                line = {"device": device_id, "fault": fact.kind, "at_s": round(fact.at_s, _DIGITS)}
                 if 0.0 < fact.for_s < FOREVER:
-                    line["for_s"] = fact.for_s
+                    line["for_s"] = round(fact.for_s, _DIGITS)
                 self._print_json(line)
             case _:
                 pass
@@ -60,13 +62,14 @@ class Reporter:
         devices = [identity.describe() for identity in identities]
         self._print_json({"seed": seed, "devices": devices})
 
-    def ended(self, statistics: Statistics) -> None:
-        """The last line."""
+    def ended(self, seed: str, statistics: Statistics) -> None:
+        """The last line. Words for people leave out what never happened."""
         counts = msgspec.to_builtins(statistics)
         if self._is_json:
-            self._print_json({"statistics": counts})
+            self._print_json({"statistics": counts, "seed": seed})
         else:
-            self._print(", ".join(f"{name.replace('_', ' ')} {n}" for name, n in counts.items()))
+            words = [f"{name.replace('_', ' ')} {n}" for name, n in counts.items() if n]
+            self._print(f"seed {seed}: {', '.join(words) or 'nothing happened'}")
 
     def _print_json(self, line: dict[str, object]) -> None:
         self._print(msgspec.json.encode(line).decode())

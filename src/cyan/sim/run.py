@@ -72,7 +72,7 @@ def main(options: Options) -> int:
                 await asyncio.wait_for(stopped.wait(), options.duration_s)
             ready.cancel()
             await fleet.stop(farewell=not stopped.is_sudden)
-            reporter.ended(fleet.statistics)
+            reporter.ended(seed, fleet.statistics)
 
     try:
         with asyncio.Runner(loop_factory=loop_factory()) as runner:
