@@ -176,14 +176,14 @@ async def test_a_device_that_breaks_the_code_hurts_no_other(
     bad, good = await Board(world, 1).connect(), await Board(world, 2).connect()
     link = world.gateway.online_link(bad.device_id)
     assert link is not None
-    link.records = None  # type: ignore[assignment]
+    monkeypatch.setattr(link, "records", None)
     bad_id, good_id = bad.take_id(), good.take_id()
     bad.transmit(coap.encode_ping(bad_id))
     good.transmit(coap.encode_ping(good_id))
     await world.settle()
     assert good.answer_to(good_id) is not None
     assert bad.answer_to(bad_id) is None
-    link.ended = "test"
+    monkeypatch.undo()
 
 
 async def test_a_timer_that_fails_hurts_no_other(world: World) -> None:

@@ -297,3 +297,33 @@ def test_an_acknowledgement_whose_id_says_nothing_ends_the_oldest_that_awaits_no
     exchange.on_pong()
     exchange.on_pong()
     assert ends == ["first acknowledged", "second acknowledged"]
+
+
+@given(st.lists(st.integers(0, 0xFFFF), max_size=200))
+def test_acknowledged_ids_are_remembered_whatever_their_order(ids: list[int]) -> None:
+    exchange = make()
+    seen = set()
+    for message_id in ids:
+        assert exchange.is_new(message_id, 1.0) is (message_id not in seen)
+        exchange.keep_answer(message_id, EMPTY_ACK)
+        seen.add(message_id)
+    for message_id in seen:
+        assert exchange.answer_to(message_id) == EMPTY_ACK
+        assert not exchange.acknowledge(message_id)
+
+
+@given(st.lists(st.integers(0, 0xFFFF), max_size=200, unique=True))
+def test_ids_from_the_log_are_known_whatever_their_order(ids: list[int]) -> None:
+    exchange = Exchange(next_message_id=0, answered=ids)
+    assert not any(exchange.is_new(message_id, 1.0) for message_id in ids)
+
+
+def test_tidying_forgets_only_what_is_too_old_altogether() -> None:
+    exchange = make()
+    exchange.is_new(1, 10.0)
+    exchange.keep_answer(1, b"answer")
+    exchange.tidy(10.0 + REMEMBER_S)
+    assert exchange.answer_to(1) == b"answer"
+    exchange.tidy(10.0 + 2 * REMEMBER_S)
+    assert exchange.answer_to(1) is None
+    assert exchange.is_new(1, 10.0 + 2 * REMEMBER_S)

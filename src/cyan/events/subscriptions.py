@@ -29,11 +29,12 @@ class Owners(Protocol):
 class _Device:
     """One connected device's subscriptions, and the owner under whom they are indexed."""
 
-    __slots__ = ("owner_id", "sinks")
+    __slots__ = ("filters", "owner_id", "sink")
 
-    def __init__(self, owner_id: UserId | None) -> None:
+    def __init__(self, owner_id: UserId | None, sink: DeviceSink) -> None:
         self.owner_id = owner_id
-        self.sinks: dict[tuple[str, DeviceId | None], DeviceSink] = {}
+        self.sink = sink
+        self.filters: tuple[tuple[str, DeviceId | None], ...] = ()
 
 
 class Subscriptions:
@@ -48,14 +49,20 @@ class Subscriptions:
         self, device_id: DeviceId, prefix: str, sink: DeviceSink, only_from: DeviceId | None
     ) -> bool:
         """Add or replace one subscription; False when the device has too many."""
+        if is_reserved(prefix):
+            # Every device subscribes to spark and particle; nothing that fits goes this way.
+            return True
         device = self._devices.get(device_id)
         if device is None:
-            device = self._devices[device_id] = _Device(self._owners.owner_of(device_id))
-        key = (prefix, only_from)
-        if key not in device.sinks and len(device.sinks) >= MAX_SUBSCRIPTIONS_OF_A_DEVICE:
-            return False
-        device.sinks[key] = sink
-        self._index(device_id, device, prefix, only_from, sink)
+            owner_id = self._owners.owner_of(device_id)
+            device = self._devices[device_id] = _Device(owner_id, sink)
+        wanted = (prefix, only_from)
+        if wanted not in device.filters:
+            if len(device.filters) >= MAX_SUBSCRIPTIONS_OF_A_DEVICE:
+                return False
+            device.filters += (wanted,)
+        device.sink = sink
+        self._index(device_id, device, prefix, only_from)
         return True
 
     def drop(self, device_id: DeviceId) -> None:
@@ -71,8 +78,8 @@ class Subscriptions:
             return
         self._unindex(device_id, device)
         device.owner_id = self._owners.owner_of(device_id)
-        for (prefix, only_from), sink in device.sinks.items():
-            self._index(device_id, device, prefix, only_from, sink)
+        for prefix, only_from in device.filters:
+            self._index(device_id, device, prefix, only_from)
 
     def deliver(self, event: Event) -> None:
         """Hand an event to its owner's devices that want it, to each at most once."""
@@ -106,20 +113,18 @@ class Subscriptions:
         device: _Device,
         prefix: str,
         only_from: DeviceId | None,
-        sink: DeviceSink,
     ) -> None:
-        # Every device subscribes to spark and particle; nothing that fits goes this way.
-        if device.owner_id is not None and not is_reserved(prefix):
+        if device.owner_id is not None:
             index = self._by_owner.get(device.owner_id)
             if index is None:
                 index = self._by_owner[device.owner_id] = PrefixIndex()
-            index.add(prefix, (device_id, only_from), sink)
+            index.add(prefix, (device_id, only_from), device.sink)
 
     def _unindex(self, device_id: DeviceId, device: _Device) -> None:
         index = self._by_owner.get(device.owner_id) if device.owner_id is not None else None
         if index is None:
             return
-        for prefix, only_from in device.sinks:
+        for prefix, only_from in device.filters:
             index.discard(prefix, (device_id, only_from))
         if not index:
             self._by_owner.pop(str(device.owner_id), None)

@@ -16,6 +16,7 @@ from cyan.devices.presence import DeviceOffline, DeviceOnline, Presence, Presenc
 from cyan.gateway.conversation.hello import STATUS_EVENT
 from cyan.gateway.keeper import Keeper
 from cyan.gateway.link import Link
+from cyan.gateway.wheel import Wheel
 
 COME_BACK_S: Final = 30.0
 """Time for a device to be heard after the server was away. Its pings and what it repeats come 25 s
@@ -52,6 +53,7 @@ class Attendance:
         self._at = at
         self._emit = emit
         self._find_link = find_link
+        self._silences: Wheel[Link] = Wheel(clock.monotonic(), self._on_silence)
 
     # -- coming and going ----------------------------------------------------------------------
 
@@ -136,7 +138,11 @@ class Attendance:
 
     def _schedule_silence(self, link: Link, not_before_s: float = 0.0) -> None:
         link.silence_due_s = max(link.heard_s + self.silence_limit_s(link), not_before_s)
-        self._at(link.silence_due_s, partial(self._on_silence, link))
+        self._silences.at(link.silence_due_s, link)
+
+    def turn(self, now_s: float) -> None:
+        """Look who has been silent for too long."""
+        self._silences.turn(now_s)
 
     def _on_silence(self, link: Link, now_s: float) -> None:
         if not link.is_online or link.ended is not None or now_s < link.silence_due_s:

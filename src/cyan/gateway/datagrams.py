@@ -65,6 +65,10 @@ class DatagramLink(Link):
 
     # -- what arrives --------------------------------------------------------------------------
 
+    def rest(self, now_s: float) -> None:
+        super().rest(now_s)
+        self.records.release_ciphers()
+
     def may_speak(self, now_s: float) -> bool:
         """Asked when the budget is used up. What is dropped comes again, 4 s later; no firmware
         sends so much that it could lose its session by it."""

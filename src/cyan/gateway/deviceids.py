@@ -32,17 +32,22 @@ def last_known(stored: int, logged: Iterable[int]) -> int:
 
 
 class DeviceIds:
-    """`expected` is the next id, None before the first message; `missing` are ids before it.
+    """`expected` is the next id, None before the first message.
 
     `may_have_missed` holds from a restart after a long outage to the first message after it.
     """
 
-    __slots__ = ("expected", "may_have_missed", "missing")
+    __slots__ = ("_missing", "expected", "may_have_missed")
 
     def __init__(self, last: int = UNKNOWN, *, may_have_missed: bool = False) -> None:
         self.expected = None if last < 0 else last + 1 & 0xFFFF
         self.may_have_missed = may_have_missed
-        self.missing: set[int] = set()
+        self._missing: set[int] | None = None
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether every id before the expected one has come."""
+        return not self._missing
 
     def last(self) -> int:
         """The id before the expected one, UNKNOWN before the first."""
@@ -51,7 +56,7 @@ class DeviceIds:
     def restart(self, message_id: int) -> None:
         """A new session begins with this message."""
         self.expected = message_id + 1 & 0xFFFF
-        self.missing.clear()
+        self._missing = None
 
     def follow(self, message_id: int) -> list[int]:
         """Note that this id came. The first one after a long outage tells the ids it swallowed."""
@@ -60,7 +65,8 @@ class DeviceIds:
             return []
         ahead = message_id - self.expected & 0xFFFF
         if ahead >= 0x8000:
-            self.missing.discard(message_id)
+            if self._missing is not None:
+                self._missing.discard(message_id)
             return []
         left_out = range(ahead) if ahead <= MAX_MISSED else ()
         missed = [self.expected + i & 0xFFFF for i in left_out]
@@ -68,7 +74,8 @@ class DeviceIds:
         if self.may_have_missed:
             self.may_have_missed = False
             return missed
-        self.missing.update(missed)
-        if len(self.missing) > MAX_MISSING:
-            self.missing.clear()
+        if missed:
+            self._missing = {*(self._missing or ()), *missed}
+            if len(self._missing) > MAX_MISSING:
+                self._missing = None
         return []

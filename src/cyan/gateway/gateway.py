@@ -102,7 +102,9 @@ class Gateway:
         self._commits = Commits(database)
         self._admission = Admission(config, clock, database, self._commits)
         self._keeper = Keeper(self._commits, config.node)
-        self._wheel = Wheel(clock.monotonic())
+        self._wheel: Wheel[Callable[[float], None]] = Wheel(
+            clock.monotonic(), lambda callback, now_s: callback(now_s)
+        )
         self.at = self._wheel.at
         self._attendance = Attendance(
             config, clock, devices, self._keeper, bus, self.at, self.emit, self._by_device.get
@@ -262,15 +264,18 @@ class Gateway:
                     oldest.end("no Hello, and too many like it")
                     self._drop(oldest, self.now_s())
                 self._unfinished[session.connection_id] = link
-                self.at(link.heard_s + UNFINISHED_MS / 1000, partial(self._on_unfinished, link))
                 send_final(records)
 
         self._commits.submit(lambda connection: store.add(connection, row), stored)
 
-    def _on_unfinished(self, link: DatagramLink, _now_s: float) -> None:
-        device_id = link.session.device_id
-        if device_id is None or self._by_device.get(device_id) is not link:
-            link.end("no Hello")
+    def _expire_unfinished(self) -> None:
+        before_ms = self.now_ms() - UNFINISHED_MS
+        while self._unfinished:
+            oldest = next(iter(self._unfinished.values()))
+            if oldest.established_at_ms > before_ms:
+                return
+            oldest.end("no Hello")
+            self._unfinished.pop(oldest.session.connection_id, None)
 
     def admit(
         self, link: Link, hello: Hello, then: Callable[[bool], None], failed: Callable[[], None]
@@ -339,7 +344,6 @@ class Gateway:
         device_id = link.session.device_id
         if device_id is None:
             self._unfinished[link.session.connection_id] = link
-            self.at(self.now_s() + UNFINISHED_MS / 1000, partial(self._on_unfinished, link))
             return
         self._by_device[device_id] = link
         if not link.session.settled:
@@ -461,9 +465,11 @@ class Gateway:
         """Do what is due by now. Called every TICK_S while the gateway runs."""
         now_s = self.now_s()
         self._wheel.turn(now_s)
+        self._attendance.turn(now_s)
         if self._keeper.is_due(now_s):
             self._handshakes.expire(now_s)
             self._listener.expire(now_s)
+            self._expire_unfinished()
             metrics.devices_online.set(self._presence.online_count())
             self._keeper.flush(now_s, self.now_ms())
 

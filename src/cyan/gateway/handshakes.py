@@ -96,6 +96,15 @@ class Handshakes:
         self._feed(progress, datagram)
         return True
 
+    def on_alert(self, datagram: bytes, address: bytes) -> bool:
+        """An alert that is not protected: a board with another server's key gives up with one.
+        False when there is no handshake with this address."""
+        progress = self._by_address.get(address)
+        if progress is None or progress.handshake.established is not None:
+            return False
+        self._feed(progress, datagram)
+        return True
+
     def send_final_again(self, connection_id: bytes) -> None:
         """The device sent its Finished again: ours was lost."""
         progress = self._by_connection_id.get(connection_id)
@@ -109,6 +118,8 @@ class Handshakes:
             progress = next(iter(self._by_address.values()))
             if now_s - progress.started_s < LIFETIME_S:
                 return
+            if progress.handshake.established is None:
+                metrics.handshakes_failed.inc()
             self._forget(progress)
 
     def _on_client_hello(self, datagram: bytes, address: bytes, now_s: float) -> None:

@@ -70,7 +70,7 @@ class Keeper:
         """Write what changed since the last time, and renew the lease if that is due."""
         self._next_flush_s = now_s + FLUSH_S
         self._collect_settled(now_s)
-        links, rows = self._take(self._dirty.popleft())
+        links, rows = self._take(self._dirty.popleft(), now_s)
         self._last = []
         self._dirty.append(self._last)
         renew = now_s >= self._next_lease_s
@@ -97,7 +97,7 @@ class Keeper:
     def last_flush(self, now_s: float) -> Work:
         """Everything that is still to be written, when the gateway stops."""
         self._collect_settled(now_s)
-        return _writing(*self._take([link for turn in self._dirty for link in turn]))
+        return _writing(*self._take([link for turn in self._dirty for link in turn], now_s))
 
     def _collect_settled(self, now_s: float) -> None:
         """Sessions whose set-up is over: after a restart, nothing of it can have been missed."""
@@ -110,17 +110,18 @@ class Keeper:
                 session.has_system
                 and session.has_application
                 and session.subscriptions
-                and not link.ids.missing
+                and link.ids.is_complete
                 and now_s - session.last_setup_s >= SETTLE_S
             ):
                 session.settled = True
                 self._unsettled.discard(link)
                 self.mark_urgent(link)
 
-    def _take(self, dirty: list[Link]) -> tuple[list[Link], list[PresenceRow]]:
+    def _take(self, dirty: list[Link], now_s: float) -> tuple[list[Link], list[PresenceRow]]:
         rows, self._rows = self._rows, []
         for link in dirty:
             link.is_dirty = False
+            link.rest(now_s)
         urgent, self._urgent = self._urgent, {}
         urgent.update(dict.fromkeys(dirty))
         return [link for link in urgent if link.ended is None], rows

@@ -112,6 +112,10 @@ class Link(ABC):
         """Nothing was heard for longer than the device's limit."""
         self.leave("silence")
 
+    def rest(self, now_s: float) -> None:
+        """Called now and then: let go of memory that a quiet device does not need."""
+        self.exchange.tidy(now_s)
+
     # -- presence ------------------------------------------------------------------------------
 
     @property

@@ -156,6 +156,8 @@ class Receiver:
     def _on_record_without_id(self, datagram: bytes, address: bytes, now_s: float) -> None:
         """From firmware 3.0 and before: known by its address, or by the id behind the record when
         a session goes on from elsewhere (device-protocol.md §1.4.6)."""
+        if datagram[0] == ALERT and self._handshakes.on_alert(datagram, address):
+            return
         record, link, has_moved = datagram, self._by_address.get(address), False
         if datagram[0] == MOVED:
             moved = split_moved(datagram)

@@ -5,7 +5,7 @@ are flushed in batches, at most once a second; its cold part (keys, Hello, subsc
 sealed value with a format number and is written when it changes, before the device is told.
 """
 
-from typing import Final
+from typing import Final, TypeVar, cast
 
 import msgspec
 
@@ -28,6 +28,24 @@ MAX_ADOPTION: Final = 0xFFFF
 """Send sequence = adoption (16 bits) << 32 | counter (32 bits)."""
 
 COUNTER_BITS: Final = 32
+
+
+MAX_SHARED: Final = 4096
+"""Different values that are kept to be shared; a fleet has a few dozen."""
+
+_shared: dict[object, object] = {}
+
+T = TypeVar("T")
+
+
+def share(value: T) -> T:
+    """The one copy of an immutable value that many sessions have alike."""
+    found = _shared.get(value)
+    if found is None:
+        if len(_shared) >= MAX_SHARED:
+            _shared.clear()
+        found = _shared[value] = value
+    return cast(T, found)
 
 
 class UnreadableSessionError(ConfigError):
@@ -79,7 +97,7 @@ class Session:
         self.hello: Hello | None = None
         self.has_system = False
         self.has_application = False
-        self.subscriptions: list[Subscribe] = []
+        self.subscriptions: tuple[Subscribe, ...] = ()
         self.blocks: Reassembly | None = None
         self.settled = False
         """Everything that a new session tells has come; after a restart nothing of it is missed."""
@@ -107,6 +125,11 @@ class Session:
         return 0 if version == 0xFFFF else version
 
 
+def without_id(hello: Hello | None) -> Hello | None:
+    """What a Hello says of the firmware, which is the same for many devices."""
+    return None if hello is None else share(msgspec.structs.replace(hello, device_id=b""))
+
+
 def encode_cold(session: Session) -> bytes:
     """The cold part as it is sealed and stored; only DTLS sessions are."""
     assert session.keys is not None
@@ -118,7 +141,7 @@ def encode_cold(session: Session) -> bytes:
             hello=session.hello,
             has_system=session.has_system,
             has_application=session.has_application,
-            subscriptions=tuple(session.subscriptions),
+            subscriptions=session.subscriptions,
             has_connection_id=session.has_connection_id,
         )
     )
@@ -139,8 +162,8 @@ def decode_cold(connection_id: bytes, format_number: int, stored: bytes) -> Sess
         has_connection_id=cold.has_connection_id,
     )
     session.device_id = DeviceId(cold.device_id) if cold.device_id is not None else None
-    session.hello = cold.hello
+    session.hello = without_id(cold.hello)
     session.has_system = cold.has_system
     session.has_application = cold.has_application
-    session.subscriptions = list(cold.subscriptions)
+    session.subscriptions = share(tuple(share(each) for each in cold.subscriptions))
     return session

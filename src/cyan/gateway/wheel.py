@@ -6,6 +6,7 @@ cancelled: what they call looks whether there is still something to do.
 
 from collections import defaultdict
 from collections.abc import Callable
+from typing import Generic, TypeVar
 
 import structlog
 
@@ -15,24 +16,29 @@ TICK_S = 0.1
 _log = structlog.get_logger(__name__)
 
 
-class Wheel:
-    """Buckets of callbacks by tick. `turn` is called by the owner, about every TICK_S."""
+T = TypeVar("T")
 
-    def __init__(self, now_s: float) -> None:
+
+class Wheel(Generic[T]):
+    """Buckets of items by tick. `turn` is called by the owner, about every TICK_S."""
+
+    def __init__(self, now_s: float, on_due: Callable[[T, float], None]) -> None:
+        """on_due(item, now_s) is called with each item whose time has come."""
         self._tick = int(now_s / TICK_S)
-        self._buckets: defaultdict[int, list[Callable[[float], None]]] = defaultdict(list)
+        self._on_due = on_due
+        self._buckets: defaultdict[int, list[T]] = defaultdict(list)
 
-    def at(self, when_s: float, callback: Callable[[float], None]) -> None:
-        """Call `callback(now_s)` at the first turn after `when_s` (monotonic seconds)."""
-        self._buckets[max(int(when_s / TICK_S) + 1, self._tick + 1)].append(callback)
+    def at(self, when_s: float, item: T) -> None:
+        """Hand the item out at the first turn after `when_s` (monotonic seconds)."""
+        self._buckets[max(int(when_s / TICK_S) + 1, self._tick + 1)].append(item)
 
     def turn(self, now_s: float) -> None:
-        """Call what is due. One that fails is logged and hurts no other."""
+        """Hand out what is due. One that fails is logged and hurts no other."""
         tick = int(now_s / TICK_S)
         while self._tick < tick:
             self._tick += 1
-            for callback in self._buckets.pop(self._tick, ()):
+            for item in self._buckets.pop(self._tick, ()):
                 try:
-                    callback(now_s)
+                    self._on_due(item, now_s)
                 except Exception:
                     _log.exception("timer.failed")

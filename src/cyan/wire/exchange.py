@@ -34,7 +34,14 @@ REST_S: Final = 95.0
 42 s after the first time, which may itself come late (device-protocol.md §2.2)."""
 
 EMPTY_ACK: Final = b""
-"""Stands in memory for the empty acknowledgement, which needs no bytes of its own."""
+"""Stands for the empty acknowledgement."""
+
+REORDERED: Final = 64
+"""Ids before the first one of a generation that it has room for, as a bit each."""
+
+_HALF: Final = 0x8000
+_NOTHING: Final[dict[int, bytes | None]] = {}
+"""Nothing is ever added to an older generation."""
 
 Build = Callable[[int, bytes], bytes]
 """(message id, one-byte token) to the encoded message."""
@@ -81,8 +88,8 @@ class Exchange:
     """
 
     __slots__ = (
-        "_answers", "_by_id", "_by_token", "_first_token", "_next_token", "_older", "_resting",
-        "_turn_s", "next_message_id",
+        "_answers", "_bits", "_by_id", "_by_token", "_first", "_first_token", "_next_token",
+        "_older", "_older_bits", "_older_first", "_resting", "_turn_s", "next_message_id",
     )  # fmt: skip
 
     def __init__(
@@ -91,34 +98,55 @@ class Exchange:
         self.next_message_id = next_message_id & 0xFFFF
         self._first_token = holder * TOKENS & 0xFF
         self._next_token = 0
-        # Two generations: what is in `_older` is forgotten at the next turn, REMEMBER_S later.
-        self._answers: dict[int, bytes | None] = dict.fromkeys(answered, EMPTY_ACK)
-        self._older: dict[int, bytes | None] = {}
+        # Two generations: what is older is forgotten at the next turn, REMEMBER_S later. An empty
+        # acknowledgement, which nearly all get, is a bit; a message in the making is None.
+        self._answers: dict[int, bytes | None] = {}
+        self._older: dict[int, bytes | None] = _NOTHING
+        self._bits = self._first = self._older_bits = self._older_first = 0
         self._turn_s = 0.0
         self._by_id: dict[int, Request] | None = None
         self._by_token: dict[int, Request] | None = None
         self._resting: dict[int, float] | None = None
+        self._recall(list(answered))
+
+    def _recall(self, answered: list[int]) -> None:
+        if answered:
+            newest = answered[0]
+            back = max(age for id_ in answered if (age := newest - id_ & 0xFFFF) < _HALF)
+            self._first = newest - back - REORDERED & 0xFFFF
+            for message_id in answered:
+                self._acknowledge(message_id)
 
     # -- what the device sends ---------------------------------------------------------------
 
     def is_new(self, message_id: int, now_s: float) -> bool:
         """Whether this message id is seen for the first time; from now on it is not new."""
         if now_s >= self._turn_s:
-            self._turn(now_s)
-        if message_id in self._answers or message_id in self._older:
+            self._turn(now_s, message_id)
+        answers = self._answers
+        if (
+            self._bits >> (message_id - self._first & 0xFFFF) & 1
+            or self._older_bits >> (message_id - self._older_first & 0xFFFF) & 1
+            or message_id in answers
+            or message_id in self._older
+        ):
             return False
-        self._answers[message_id] = None
+        answers[message_id] = None
         return True
 
     def answer_to(self, message_id: int) -> bytes | None:
         """The answer already given to a message that came again; None while it is in the making."""
+        if self._is_acknowledged(message_id):
+            return EMPTY_ACK
         if message_id in self._answers:
             return self._answers[message_id]
         return self._older.get(message_id)
 
     def keep_answer(self, message_id: int, answer: bytes) -> None:
         """Remember what was (or is now) sent; EMPTY_ACK for an empty acknowledgement."""
-        if message_id in self._older and message_id not in self._answers:
+        if not answer:
+            self._acknowledge(message_id)
+        elif message_id in self._older and message_id not in self._answers:
             self._older[message_id] = answer
         else:
             self._answers[message_id] = answer
@@ -126,24 +154,49 @@ class Exchange:
     def acknowledge(self, message_id: int) -> bool:
         """Remember that the empty acknowledgement is sent now; False when there was an answer
         before. `answer_to` and `keep_answer` in one step, for every event."""
-        answers = self._answers
-        if message_id not in answers and message_id in self._older:
-            answers = self._older
-        if answers.get(message_id) is not None:
-            return False
-        answers[message_id] = EMPTY_ACK
-        return True
+        if self._answers.get(message_id) is None and self._older.get(message_id) is None:
+            if self._is_acknowledged(message_id):
+                return False
+            self._acknowledge(message_id)
+            return True
+        return False
 
     def forget(self, message_id: int) -> None:
         """The message had no effect after all: it is new when it comes again."""
         self._answers.pop(message_id, None)
         self._older.pop(message_id, None)
 
-    def _turn(self, now_s: float) -> None:
+    def tidy(self, now_s: float) -> None:
+        """Let go of what is too old, if that is all of it."""
+        if self._turn_s and now_s >= self._turn_s + REMEMBER_S:
+            self._answers, self._older = {}, _NOTHING
+            self._bits = self._older_bits = 0
+            self._turn_s = 0.0
+
+    def _is_acknowledged(self, message_id: int) -> bool:
+        return bool(
+            self._bits >> (message_id - self._first & 0xFFFF) & 1
+            or self._older_bits >> (message_id - self._older_first & 0xFFFF) & 1
+        )
+
+    def _acknowledge(self, message_id: int) -> None:
+        place = message_id - self._first & 0xFFFF
+        if place < _HALF:
+            self._bits |= 1 << place
+            self._answers.pop(message_id, None)
+        else:
+            # It comes from before the first one that this generation has room for.
+            self._answers[message_id] = EMPTY_ACK
+
+    def _turn(self, now_s: float, message_id: int) -> None:
         if self._turn_s:
             # After a long silence both generations are too old.
-            self._older = self._answers if now_s < self._turn_s + REMEMBER_S else {}
-            self._answers = {}
+            is_recent = now_s < self._turn_s + REMEMBER_S
+            self._older = self._answers if is_recent else _NOTHING
+            self._older_bits, self._older_first = self._bits if is_recent else 0, self._first
+            self._answers, self._bits = {}, 0
+        if not self._bits:
+            self._first = message_id - REORDERED & 0xFFFF
         self._turn_s = now_s + REMEMBER_S
 
     # -- what we send ------------------------------------------------------------------------

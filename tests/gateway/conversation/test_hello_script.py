@@ -9,6 +9,7 @@ from cyan.devices.presence import PresenceRow
 from cyan.gateway import store
 from cyan.gateway.conversation.hello import on_admitted, on_hello
 from cyan.gateway.effects import Admit, Arrive, Effect, Emit, End, Save
+from cyan.gateway.session import without_id
 from cyan.wire.messages import Subscribe
 from tests.gateway.conversation.scripts import HELLO, LAMP, new_session, open_session
 
@@ -95,8 +96,8 @@ def test_a_device_whose_end_was_not_noticed_was_offline_just_before() -> None:
 def test_hello_begins_describes_and_subscriptions_anew() -> None:
     session = open_session()
     session.has_system = session.has_application = True
-    session.subscriptions = [Subscribe("fleet/")]
+    session.subscriptions = (Subscribe("fleet/"),)
     on_admitted(session, LAMP, HELLO, was_online=False, row=ROW)
     assert (session.has_system, session.has_application) == (False, False)
-    assert session.subscriptions == []
-    assert (session.device_id, session.hello) == (LAMP, HELLO)
+    assert session.subscriptions == ()
+    assert (session.device_id, session.hello) == (LAMP, without_id(HELLO))

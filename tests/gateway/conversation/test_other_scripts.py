@@ -37,9 +37,9 @@ def test_a_subscription_is_kept_before_it_is_listened_to() -> None:
     session = open_session()
     wanted = Subscribe("fleet/")
     assert on_subscribe(session, message(), wanted) == (Save(after=(Listen(wanted),)),)
-    assert session.subscriptions == [wanted]
+    assert session.subscriptions == (wanted,)
     on_subscribe(session, message(), wanted)
-    assert session.subscriptions == [wanted]
+    assert session.subscriptions == (wanted,)
 
 
 def test_too_many_subscriptions_are_refused() -> None:

@@ -9,7 +9,7 @@ from cyan.devices import description, presence
 from cyan.devices.presence import PresenceRow
 from cyan.gateway import store
 from cyan.gateway.effects import Admit, Arrive, Ask, Effect, Emit, End, Greet, Save
-from cyan.gateway.session import Session
+from cyan.gateway.session import Session, without_id
 from cyan.wire.messages import DEVICE_ID_BYTES, SYSTEM, Hello
 
 STATUS_EVENT = "spark/status"
@@ -42,9 +42,9 @@ def on_admitted(
     has cleared what it believed of them (§4.2).
     """
     session.device_id = device_id
-    session.hello = hello
+    session.hello = without_id(hello)
     session.has_system = session.has_application = False
-    session.subscriptions = []
+    session.subscriptions = ()
     keep = partial(
         description.store_hello,
         device_id=device_id,

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from cyan.gateway.effects import Effect, Listen, Reply, Save
-from cyan.gateway.session import MAX_SUBSCRIPTIONS, Session
+from cyan.gateway.session import MAX_SUBSCRIPTIONS, Session, share
 from cyan.wire import coap
 from cyan.wire.messages import Subscribe
 
@@ -16,5 +16,5 @@ def on_subscribe(
     if subscription not in session.subscriptions:
         if len(session.subscriptions) == MAX_SUBSCRIPTIONS:
             return (Reply(coap.encode_ack(message.message_id, coap.FORBIDDEN, message.token)),)
-        session.subscriptions.append(subscription)
+        session.subscriptions = share((*session.subscriptions, share(subscription)))
     return (Save(after=(Listen(subscription),)),)
