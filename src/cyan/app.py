@@ -225,7 +225,14 @@ def _reactions(parts: Parts) -> dict[str, Reaction]:
     def on_key_forgotten(device_id: str) -> None:
         parts.gateway.disconnect(DeviceId(device_id), "its key was forgotten")
 
-    return {"token.revoked": on_token_revoked, "device.key_forgotten": on_key_forgotten}
+    def on_disconnected(device_id: str) -> None:
+        parts.gateway.disconnect(DeviceId(device_id), "the operator asked for it")
+
+    return {
+        "token.revoked": on_token_revoked,
+        "device.key_forgotten": on_key_forgotten,
+        "device.disconnected": on_disconnected,
+    }
 
 
 def _jobs(parts: Parts) -> list[Coroutine[None, None, None]]:

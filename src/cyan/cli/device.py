@@ -85,3 +85,17 @@ def key(device_id: str, forget: bool, data: Path | None) -> None:
     else:
         encoded = base64.b64encode(found.public_key).decode()
         click.echo(f"SHA-256 {found.fingerprint}\nSPKI    {encoded}")
+
+
+@device.command()
+@click.argument("device_id")
+@data_option
+def disconnect(device_id: str, data: Path | None) -> None:
+    """End a device's session: it comes back at once with a full handshake, and describes itself."""
+    parsed = parse_device_id(device_id)
+    db = open_database(data)
+    try:
+        registry.disconnect(db, SystemClock(), parsed)
+    finally:
+        db.close()
+    click.echo(f"The running server ends the session of {parsed} within a second.")

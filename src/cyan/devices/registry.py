@@ -151,6 +151,20 @@ def forget_key(db: Database, clock: Clock, device_id: DeviceId) -> None:
     db.write_blocking(forget)
 
 
+def disconnect(db: Database, clock: Clock, device_id: DeviceId) -> None:
+    """End the device's session, whatever process holds it: it notes the operator's wish, and the
+    running server acts on it within a second. Raises UnknownDeviceError."""
+    at_ms = clock.now_ms()
+
+    def note(connection: Connection) -> None:
+        if connection.execute(store.KEY, {"id": device_id}).first() is None:
+            raise UnknownDeviceError
+        subject = f"device:{device_id}"
+        audit.record(connection, OPERATOR, "device.disconnected", subject, at_ms=at_ms)
+
+    db.write_blocking(note)
+
+
 def _unpadded(content: bytes) -> bytes:
     """The DER sequence at the start of `content`, by the length that it states (X.690 §8.1.3)."""
     if len(content) < 4 or content[0] != 0x30:

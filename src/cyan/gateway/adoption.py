@@ -1,6 +1,6 @@
 """Taking over stored sessions at start, so that devices do not notice the restart."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 import structlog
@@ -43,7 +43,7 @@ def restore_links(
     now_s: float,
     now_ms: int,
     outage_s: float,
-) -> list[DatagramLink]:
+) -> Iterator[DatagramLink]:
     """A link for each stored session. `logged` are message ids in the log, by connection id.
 
     After an outage of LONG_OUTAGE_S or more the links answer what their devices sent meanwhile.
@@ -51,7 +51,6 @@ def restore_links(
     A session that cannot be read, or whose adoption numbers are used up, is left out: its device
     makes a full handshake when it has given it up.
     """
-    links = []
     for row in rows:
         if row.adoption > MAX_ADOPTION:
             _log.warning("session.worn_out", device_id=row.device_id)
@@ -62,7 +61,7 @@ def restore_links(
         except (SealBrokenError, UnreadableSessionError) as error:
             _log.error("session.unreadable", device_id=row.device_id, error=error.message)
             continue
-        session.settled = row.settled
+        session.settled = bool(row.settled)
         assert session.keys is not None
         records = ServerRecords(
             session.keys,
@@ -78,21 +77,18 @@ def restore_links(
             holder=row.adoption,
             answered=answered,
         )
-        links.append(
-            DatagramLink(
-                host,
-                session,
-                records,
-                exchange,
-                row.address,
-                adoption=row.adoption,
-                established_at_ms=row.established_at_ms,
-                heard_s=now_s - (now_ms - row.heard_at_ms) / 1000,
-                ids=DeviceIds(
-                    last_known(row.device_message_id, answered),
-                    may_have_missed=outage_s >= LONG_OUTAGE_S,
-                ),
-            )
+        metrics.sessions_adopted.inc()
+        yield DatagramLink(
+            host,
+            session,
+            records,
+            exchange,
+            row.address,
+            adoption=row.adoption,
+            established_at_ms=row.established_at_ms,
+            heard_s=now_s - (now_ms - row.heard_at_ms) / 1000,
+            ids=DeviceIds(
+                last_known(row.device_message_id, answered),
+                may_have_missed=outage_s >= LONG_OUTAGE_S,
+            ),
         )
-    metrics.sessions_adopted.inc(len(links))
-    return links

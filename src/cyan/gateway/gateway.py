@@ -113,7 +113,12 @@ class Gateway:
         self.came_online = self._attendance.came_online
         self.went_offline = self._attendance.went_offline
         self._sender = Sender()
-        self._handshakes = Handshakes(server_key, self._sender.send, self._on_established)
+        self._handshakes = Handshakes(
+            server_key,
+            self._sender.send,
+            self._on_established,
+            lambda: len(self._links) < config.max_sessions,
+        )
         self._receiver = Receiver(
             self._links, self._by_address, self._by_device, self._handshakes, self._sender,
             clock.monotonic,
@@ -138,16 +143,17 @@ class Gateway:
         now_ms = self.now_ms()
         holder = self._config.node
 
-        def take_over(connection: Connection) -> tuple[int, list[store.StoredSession]]:
+        def take_over(connection: Connection) -> int:
             alive_ms = presence.last_alive_ms(connection, holder)
             presence.renew_lease(connection, holder, now_ms)
             store.remove_unfinished(connection, now_ms - UNFINISHED_MS)
-            return now_ms - alive_ms, store.adopt_all(connection, holder)
+            store.adopt_all(connection, holder)
+            return now_ms - alive_ms
 
-        outage_ms, rows = await self._database.write(take_over)
+        outage_ms = await self._database.write(take_over)
         self._sender.open(datagrams)
         for link in restore_links(
-            rows,
+            store.list_of(self._database, holder),
             recent,
             vault=self._vault,
             host=self,
@@ -156,7 +162,7 @@ class Gateway:
             outage_s=outage_ms / 1000,
         ):
             self._adopt(link)
-        if rows:
+        if self._links:
             online = self._presence.online_count()
             _log.info("gateway.adopted", sessions=len(self._links), online=online)
         self._attendance.await_the_absent()

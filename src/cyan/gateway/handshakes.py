@@ -68,10 +68,12 @@ class Handshakes:
         server_key: ec.EllipticCurvePrivateKey,
         send: Callable[[bytes, bytes], None],
         on_established: Callable[[Established, bytes, Callable[[ServerRecords], None]], None],
+        has_room: Callable[[], bool],
     ) -> None:
         self._server_key = server_key
         self._send = send
         self._on_established = on_established
+        self._has_room = has_room
         self._secret = os.urandom(_SECRET_BYTES)
         # By address for the plaintext flights, by connection id for a Finished that comes alone.
         self._by_address: dict[bytes, _Progress] = {}
@@ -141,6 +143,9 @@ class Handshakes:
         self._begin(hello, address, now_s)
 
     def _begin(self, hello: ClientHello, address: bytes, now_s: float) -> None:
+        if not self._has_room():
+            metrics.dropped_overload.inc()
+            return
         if len(self._by_address) >= MAX_IN_PROGRESS:
             self._forget(next(iter(self._by_address.values())))
             metrics.dropped_overload.inc()

@@ -21,7 +21,7 @@ from sqlalchemy import (
     update,
 )
 
-from cyan.core.db.engine import Prepared
+from cyan.core.db.engine import Database, Prepared
 from cyan.core.db.schema import metadata
 from cyan.devices.presence import PresenceRow
 
@@ -54,8 +54,16 @@ ROWS_IN_ONE_STEP = 250
 """Rows of a flush that go to SQLite as one statement: the writer thread gives up the interpreter
 lock at each step, and waits for it while the loop is busy."""
 
+SESSIONS_IN_ONE_READ = 1000
+
 _insert = Prepared(insert(sessions))
-_of_holder = select(sessions).where(sessions.c.holder == bindparam("holder"))
+_of_holder = Prepared(
+    select(sessions)
+    .where(sessions.c.holder == bindparam("of_holder"))
+    .where(sessions.c.connection_id > bindparam("after"))
+    .order_by(sessions.c.connection_id)
+    .limit(bindparam("page"))
+)
 _adopt = (
     update(sessions)
     .where(sessions.c.holder == bindparam("of_holder"))
@@ -111,7 +119,7 @@ class StoredSession(msgspec.Struct, frozen=True):
     device_message_id: int
     next_message_id: int
     address: bytes
-    settled: bool
+    settled: bool | int
     heard_at_ms: int
     established_at_ms: int
 
@@ -134,11 +142,22 @@ def add(connection: Connection, row: StoredSession) -> None:
     _insert.run(connection, msgspec.structs.asdict(row))
 
 
-def adopt_all(connection: Connection, holder: str) -> list[StoredSession]:
+def adopt_all(connection: Connection, holder: str) -> None:
     """Take over every session of `holder` (this process after a restart): the adoption number rises
     before the first record is sent, so that no nonce is used twice."""
     connection.execute(_adopt, {"of_holder": holder})
-    return [StoredSession(*row) for row in connection.execute(_of_holder, {"holder": holder})]
+
+
+def list_of(database: Database, holder: str) -> Iterator[StoredSession]:
+    """The holder's sessions, read page by page: all at once take more memory than what they
+    become."""
+    after = b""
+    while rows := _of_holder.rows(
+        database, {"of_holder": holder, "after": after, "page": SESSIONS_IN_ONE_READ}
+    ):
+        for row in rows:
+            yield StoredSession(*row)
+        after = rows[-1][0]
 
 
 def save_cold(
