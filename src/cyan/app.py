@@ -324,7 +324,8 @@ def _raise_file_limit() -> None:
 
 def _bind_tcp(host: str, port: int) -> socket.socket:
     info = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
-    bound = socket.socket(info[0], socket.SOCK_STREAM)
+    # With the protocol named, asyncio's own loop sets TCP_NODELAY too.
+    bound = socket.socket(info[0], socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         bound.bind(info[4])

@@ -247,7 +247,9 @@ class Listener:
             connection.stop_reading()
 
     def stop(self) -> None:
+        """Close every connection. Nobody is told: the devices connect again to the next process."""
         for connection in list(self._all):
+            connection.reader = None
             connection.close()
         self._thread.shutdown(wait=True, cancel_futures=True)
 
