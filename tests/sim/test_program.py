@@ -244,13 +244,46 @@ async def test_a_run_ends_after_its_duration(key_file: Path) -> None:
     [
         ["--count", "0"],
         ["--platform", "toaster"],
-        ["--event-size", "1025"],
-        ["--rate", "-1"],
-        ["--port", "0"],
+        ["--mix", "toaster:3"],
         [],
         ["--server-key", "/nowhere/key.der"],
+        ["--server-key", "/dev/null"],
+        ["--server-key", "/dev/null", "--fault", "loss"],
+        ["--server-key", "/dev/null", "--faults", "/nowhere/faults.toml"],
+        ["--server-key", "/dev/null", "--behaviour", "/nowhere/behaviour.toml"],
     ],
 )
-async def test_options_without_sense_are_refused(arguments: list[str]) -> None:
+async def test_options_without_sense_are_refused_in_a_line(arguments: list[str]) -> None:
     async with run_program(*arguments) as program:
         assert await asyncio.wait_for(program.process.wait(), TIMEOUT_S) == 2
+        assert program.process.stderr is not None
+        told = (await program.process.stderr.read()).decode()
+    assert told.splitlines()[-1].startswith("cyan sim: ")
+    assert "Traceback" not in told
+
+
+async def test_devices_do_what_a_file_says_while_things_go_wrong(
+    key_file: Path, tmp_path: Path
+) -> None:
+    behaviour, faults = tmp_path / "behaviour.toml", tmp_path / "faults.toml"
+    write(behaviour, b'[[events]]\nname = "heartbeat/x"\ndata = "{counter}"\ninterval_s = 0.2\n')
+    write(faults, b'[[faults]]\nkind = "sleep"\nat_s = [1]\nfor_s = 0.5\n')
+    files = ("--behaviour", str(behaviour), "--faults", str(faults), "--fault", "move every_s=1")
+    async with (
+        UdpCloud() as cloud,
+        run_program(*arguments_for(cloud, key_file, *files, "--count", "2")) as program,
+    ):
+        ready = await program.line_with("ready")
+        slept = [await program.line_with("for_s") for _ in ready["devices"]]
+        online = 0
+        while online < 2:
+            online += (await program.line_with("state"))["state"] == "online"
+        await asyncio.sleep(1.0)
+        statistics = await program.stop()
+    assert {line["device"] for line in slept} == {device["id"] for device in ready["devices"]}
+    assert all((line["fault"], line["at_s"], line["for_s"]) == ("sleep", 1, 0.5) for line in slept)
+    assert statistics["faults"] >= 2
+    assert statistics["handshakes_resumed"] == 2
+    events = sorted(int(data) for data in cloud.heard_events())
+    assert events[:4] == [1, 1, 2, 2]
+    assert len(events) > 10

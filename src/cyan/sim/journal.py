@@ -7,10 +7,15 @@ and for how long. Data that would not be a line of UTF-8 stand there as `0x` and
 lines are in the files before the simulator goes on to wait, so they outlive it when it is killed.
 """
 
+import re
 from io import FileIO
 from pathlib import Path
+from typing import Final
 
 from cyan.sim.facts import FaultHappened
+
+_BREAKS: Final = re.compile("[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]")
+"""What `str.splitlines` takes for the end of a line."""
 
 
 class Journal:
@@ -53,7 +58,7 @@ class Journal:
 
 def _as_line(data: bytes) -> bytes:
     try:
-        is_line = len(data.decode().splitlines()) <= 1
+        is_line = not _BREAKS.search(data.decode())
     except UnicodeDecodeError:
         is_line = False
     return data if is_line else b"0x" + data.hex().encode()
