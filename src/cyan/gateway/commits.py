@@ -3,13 +3,19 @@
 import asyncio
 import threading
 from collections.abc import Callable
+from typing import Final
 
 import structlog
 
 from cyan.core.db.engine import Database
+from cyan.gateway import metrics
 from cyan.gateway.effects import Work
 
 Then = Callable[[bool], None]
+
+MAX_WAITING: Final = 16_384
+"""Units that wait for the disk. Beyond it, what a device asks for is refused at once, so that it
+comes again later; it takes a few seconds to work off."""
 
 _log = structlog.get_logger(__name__)
 
@@ -21,10 +27,20 @@ class Commits:
         self._database = database
         self._lock = threading.Lock()
         self._done: list[tuple[Then, BaseException | None]] = []
+        self._waiting = 0
+
+    def offer(self, work: Work, then: Then) -> None:
+        """As `submit`, unless too much waits already: then `then(False)` at once."""
+        if self._waiting >= MAX_WAITING:
+            metrics.dropped_overload.inc()
+            then(False)
+        else:
+            self.submit(work, then)
 
     def submit(self, work: Work, then: Then) -> None:
         """Commit `work`; `then(ok)` on the loop afterwards."""
         loop = asyncio.get_running_loop()
+        self._waiting += 1
 
         def done(_result: None, error: BaseException | None) -> None:
             # In the writer's thread. Whoever finds the list empty wakes the loop, for all that
@@ -40,6 +56,7 @@ class Commits:
     def _go_on(self) -> None:
         with self._lock:
             done, self._done = self._done, []
+        self._waiting -= len(done)
         for then, error in done:
             if error is not None:
                 _log.error("gateway.commit_failed", error=repr(error))

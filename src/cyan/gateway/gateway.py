@@ -272,7 +272,7 @@ class Gateway:
                 self._unfinished[session.connection_id] = link
                 send_final(records)
 
-        self._commits.submit(lambda connection: store.add(connection, row), stored)
+        self._commits.offer(lambda connection: store.add(connection, row), stored)
 
     def _expire_unfinished(self) -> None:
         before_ms = self.now_ms() - UNFINISHED_MS
@@ -419,9 +419,9 @@ class Gateway:
     def save(self, link: Link, works: Sequence[Work], then: Callable[[bool], None]) -> None:
         """Commit the session's cold part and `works` together."""
         if isinstance(link, DatagramLink):
-            self._commits.submit(self._saving(link, works), then)
+            self._commits.offer(self._saving(link, works), then)
         else:
-            self._commits.submit(_all_of(works), then)
+            self._commits.offer(_all_of(works), then)
 
     def _saving(self, link: DatagramLink, works: Sequence[Work]) -> Work:
         session = link.session

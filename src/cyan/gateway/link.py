@@ -332,7 +332,11 @@ class Link(ABC):
             metrics.undelivered_too_large.inc()
             return
         content_format = event.content_format
-        if content_format == coap.STRUCTURED and any(s.cbor for s in self.session.subscriptions):
+        hello = self.session.hello
+        if hello is None or hello.system_version is None:
+            # Firmware before 3.0 gives its program an event with this option without its data.
+            content_format = coap.TEXT
+        elif content_format == coap.STRUCTURED and any(s.cbor for s in self.session.subscriptions):
             # Firmware 6.2 compares with plain CBOR (device-protocol.md §3.8).
             content_format = coap.CBOR
         self.send_event(event.name, event.data, content_format, event.ttl_s)
