@@ -314,12 +314,13 @@ class Listener:
             connection = self._waiting.pop()
             if connection.is_waiting:
                 self._is_busy = True
-                future = asyncio.get_running_loop().run_in_executor(
-                    self._thread, self._answer, connection
-                )
-                future.add_done_callback(partial(self._on_answered, connection))
+                self._run(connection, partial(self._answer, connection))
                 return
         self._is_busy = False
+
+    def _run(self, connection: Connection, work: Callable[[], "_Answer | None"]) -> None:
+        future = asyncio.get_running_loop().run_in_executor(self._thread, work)
+        future.add_done_callback(partial(self._on_done, connection))
 
     def _answer(self, connection: Connection) -> "_Answer | None":
         """In the thread: read, and make the answer to what was read. None when it is no request."""
@@ -329,16 +330,24 @@ class Listener:
             return None
         if claim.public_key is None:
             return _Answer(claim, None, b"", b"")
-        session = os.urandom(SESSION_BYTES)
-        response = make_response(self._key, claim.public_key, session)
-        return _Answer(claim, claim.public_key, session, response)
+        return self._answer_with(claim, claim.public_key)
 
-    def _on_answered(self, connection: Connection, done: "asyncio.Future[_Answer | None]") -> None:
+    def _answer_with(self, claim: Claim, key: bytes) -> "_Answer":
+        session = os.urandom(SESSION_BYTES)
+        return _Answer(claim, key, session, make_response(self._key, key, session))
+
+    def _on_done(self, connection: Connection, done: "asyncio.Future[_Answer | None]") -> None:
+        is_over = True
         try:
-            answer = None if done.cancelled() else done.result()
+            is_over = self._go_on(connection, None if done.cancelled() else done.result())
         except Exception:
             _log.exception("tcp.handshake_failed")
-            answer = None
+            connection.on_refused()
+        if is_over and not done.cancelled():
+            self._serve()
+
+    def _go_on(self, connection: Connection, answer: "_Answer | None") -> bool:
+        """Whether the thread has nothing more to do for this connection."""
         if answer is None:
             connection.on_refused()
         elif connection.is_waiting:
@@ -348,15 +357,10 @@ class Listener:
             elif key == answer.key:
                 connection.on_answered(answer.claim, key, answer.session, answer.response)
             else:
-                self._answer_with_stored_key(connection, answer.claim, key)
-        if not done.cancelled():
-            self._serve()
-
-    def _answer_with_stored_key(self, connection: Connection, claim: Claim, key: bytes) -> None:
-        """Very old firmware does not send its key. On the loop: such boards are few."""
-        session = os.urandom(SESSION_BYTES)
-        response = make_response(self._key, key, session)
-        connection.on_answered(claim, key, session, response)
+                # Very old firmware does not send its key: it is answered with the stored one.
+                self._run(connection, partial(self._answer_with, answer.claim, key))
+                return False
+        return True
 
 
 class _Answer:
