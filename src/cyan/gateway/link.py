@@ -191,7 +191,7 @@ class Link(ABC):
         if isinstance(request, TimeRequest):
             return clock.on_time_request(message, self.host.now_ms() // 1000)
         if isinstance(request, Goodbye):
-            return goodbye.on_goodbye(request)
+            return goodbye.on_goodbye(session, request)
         if isinstance(request, Ping):
             return (fx.Reply(),)
         # A confirmable message without an answer costs the device its session, so there is one.

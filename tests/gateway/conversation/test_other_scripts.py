@@ -8,7 +8,7 @@ from cyan.gateway.conversation.describe import on_describe
 from cyan.gateway.conversation.goodbye import on_goodbye
 from cyan.gateway.conversation.subscriptions import on_subscribe
 from cyan.gateway.effects import End, Leave, Listen, Reply, Save, Tell
-from cyan.gateway.session import MAX_SUBSCRIPTIONS
+from cyan.gateway.session import MAX_SUBSCRIPTIONS, Session
 from cyan.wire import coap
 from cyan.wire.blockwise import Block
 from cyan.wire.describe import SystemDescribe, encode_system_protobuf
@@ -25,12 +25,20 @@ def test_time_is_in_the_acknowledgement() -> None:
 
 
 def test_goodbye_is_acknowledged_first() -> None:
-    assert on_goodbye(Goodbye(disconnect_reason=5, reset_reason=140)) == (
+    assert on_goodbye(open_session(), Goodbye(disconnect_reason=5, reset_reason=140)) == (
         Reply(),
         Leave("goodbye: system_reset"),
     )
-    assert on_goodbye(Goodbye()) == (Reply(), Leave("goodbye: unknown"))
-    assert on_goodbye(Goodbye(disconnect_reason=99)) == (Reply(), Leave("goodbye: unknown"))
+    assert on_goodbye(open_session(), Goodbye()) == (Reply(), Leave("goodbye: unknown"))
+    assert on_goodbye(open_session(), Goodbye(disconnect_reason=99)) == (
+        Reply(),
+        Leave("goodbye: unknown"),
+    )
+
+
+def test_goodbye_over_tcp_is_the_end_of_the_connection() -> None:
+    session = Session(b"stream 1", None, b"public key")
+    assert on_goodbye(session, Goodbye(disconnect_reason=2)) == (Reply(), End("goodbye: user"))
 
 
 def test_a_subscription_is_kept_before_it_is_listened_to() -> None:
