@@ -1,34 +1,22 @@
-"""A device whose every word is a test's: real DTLS and CoAP, and no behaviour of its own."""
+"""A device over UDP whose every word is a test's: real DTLS and CoAP, no behaviour of its own."""
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from cyan.core.ids import DeviceId
 from cyan.wire import coap
-from cyan.wire.describe import ApplicationDescribe, encode_application
 from cyan.wire.dtls import alerts
 from cyan.wire.dtls.client import ClientHandshake
 from cyan.wire.dtls.record import ALERT, APPLICATION_DATA, DeviceRecords, split_records
-from cyan.wire.messages import (
-    APPLICATION,
-    DescribePost,
-    Hello,
-    Publish,
-    Subscribe,
-    encode_describe_post,
-    encode_hello,
-    encode_publish,
-    encode_subscribe,
-)
-from cyan.wire.messages.hello import DEVICE_INITIATED_DESCRIBE
+from cyan.wire.messages import encode_hello
+from tests.gateway.speaker import FUNCTIONS, VARIABLES, Speaker
 from tests.gateway.world import SERVER_KEY, World, make_port
 
+__all__ = ["ARGON", "BORON", "ELECTRON", "FUNCTIONS", "VARIABLES", "Board", "acknowledge"]
+
 ARGON, BORON, ELECTRON = 12, 13, 10
-FUNCTIONS = ("led", "brew")
-VARIABLES = {"answer": 2, "greeting": 4}
 
 
 def acknowledge(message: coap.Message) -> Iterable[bytes]:
@@ -37,23 +25,26 @@ def acknowledge(message: coap.Message) -> Iterable[bytes]:
         yield coap.encode_empty_ack(message.message_id)
 
 
-class Board:
-    """The device number `index`. `messages` are what it got, `alerts` the alerts among it."""
+class Board(Speaker):
+    """The device number `index`; `alerts` are those that it got.
 
-    def __init__(self, world: World, index: int = 1, *, platform_id: int = ARGON) -> None:
-        self.world = world
-        self.device_id = DeviceId(f"e00fce68{index:016x}")
+    Without `has_connection_id` it has firmware of before 3.1.
+    """
+
+    def __init__(
+        self,
+        world: World,
+        index: int = 1,
+        *,
+        platform_id: int = ARGON,
+        has_connection_id: bool = True,
+    ) -> None:
+        super().__init__(world, index, platform_id=platform_id, respond=acknowledge)
+        self.has_connection_id = has_connection_id
         self.key = ec.derive_private_key(0xD0000 + index, ec.SECP256R1())
-        self.platform_id = platform_id
         self.port = 40_000 + index
-        self.next_id = 1
-        self.next_token = 0x30
-        self.max_message_size = 1152
-        self.messages: list[coap.Message] = []
-        self.raw: list[bytes] = []
         self.datagrams: list[bytes] = []
         self.alerts: list[bytes] = []
-        self.respond: Callable[[coap.Message], Iterable[bytes]] = acknowledge
         self.handshake: ClientHandshake | None = None
         self.records: DeviceRecords | None = None
         world.peers[self.address] = self
@@ -73,12 +64,14 @@ class Board:
 
     def move(self, port: int) -> None:
         """Go on from another port, as after a NAT has forgotten the old one."""
-        self.world.peers.pop(self.address, None)
+        if self.world.peers.get(self.address) is self:
+            del self.world.peers[self.address]
         self.port = port
         self.world.peers[self.address] = self
 
     def resume(self, port: int) -> None:
-        """Go on from another port after a reset, with records of type 253."""
+        """Go on from another port after a reset, with records that say so: of type 253, or without
+        connection id of type 254."""
         self.move(port)
         assert self.records is not None
         self.records.moving = True
@@ -89,7 +82,6 @@ class Board:
         self.world.arrive(datagram, self.address)
 
     def transmit(self, message: bytes) -> bytes:
-        """Seal and send one message; the datagram."""
         assert self.records is not None
         datagram = self.records.seal_data(message)
         self.send(datagram)
@@ -117,82 +109,30 @@ class Board:
             if content_type == ALERT:
                 self.alerts.append(content)
             elif content_type == APPLICATION_DATA:
-                message = coap.decode(content)
-                self.messages.append(message)
-                self.raw.append(content)
-                for answer in self.respond(message):
-                    self.transmit(answer)
+                self.hear(content)
 
     # -- saying things -------------------------------------------------------------------------
 
-    def take_id(self) -> int:
-        message_id = self.next_id
-        self.next_id = (message_id + 1) & 0xFFFF
-        return message_id
-
-    def take_token(self) -> bytes:
-        self.next_token = (self.next_token + 1) & 0xFF
-        return bytes((self.next_token,))
-
-    async def shake_hands(self) -> None:
-        """A full handshake, to its end."""
+    def begin_handshake(self) -> None:
+        """Send the first ClientHello."""
         self.records = None
         self.handshake = ClientHandshake(
             device_key=self.key,
             server_public_key=SERVER_KEY.public_key(),
             entropy=os.urandom(64),
+            offer_connection_id=self.has_connection_id,
+            device_id=bytes.fromhex(self.device_id),
         )
         self.send(self.handshake.start())
+
+    async def shake_hands(self) -> None:
+        """A full handshake, to its end."""
+        self.begin_handshake()
         await self.world.settle()
         assert self.records is not None, "no session came of the handshake"
 
-    async def say(self, build: Callable[[int], bytes]) -> coap.Message | None:
-        """Send a message under the next id; what answered it, if anything did."""
-        message_id = self.take_id()
-        self.transmit(build(message_id))
-        await self.world.settle()
-        return self.answer_to(message_id)
-
-    def answer_to(self, message_id: int) -> coap.Message | None:
-        """The last acknowledgement or reset of one of its messages."""
-        found = [
-            message
-            for message in self.messages
-            if message.type in (coap.ACK, coap.RST) and message.message_id == message_id
-        ]
-        return found[-1] if found else None
-
-    def hello_message(self) -> Hello:
-        return Hello(
-            product_id=self.platform_id,
-            product_version=0xFFFF,
-            flags=DEVICE_INITIATED_DESCRIBE,
-            platform_id=self.platform_id,
-            device_id=bytes.fromhex(self.device_id),
-            system_version=6200,
-            max_message_size=self.max_message_size,
-            max_binary_size=1_536_000,
-            ota_chunk_size=512,
-        )
-
     async def say_hello(self) -> coap.Message | None:
         return await self.say(lambda id_: encode_hello(id_, self.hello_message()))
-
-    async def describe(self) -> coap.Message | None:
-        """Its functions and variables."""
-        payload = encode_application(ApplicationDescribe(FUNCTIONS, VARIABLES))
-        post = DescribePost(APPLICATION, payload)
-        token = self.take_token()
-        return await self.say(lambda id_: encode_describe_post(id_, token, post))
-
-    async def publish(self, name: str = "temperature", data: bytes = b"21") -> coap.Message | None:
-        return await self.say(lambda id_: encode_publish(id_, Publish(name, data)))
-
-    async def subscribe(self, prefix: str) -> coap.Message | None:
-        return await self.say(lambda id_: encode_subscribe(id_, Subscribe(prefix)))
-
-    async def ping(self) -> coap.Message | None:
-        return await self.say(coap.encode_ping)
 
     async def connect(self) -> "Board":
         """Handshake, Hello and describe, all answered."""
@@ -200,20 +140,6 @@ class Board:
         assert await self.say_hello() is not None, "Hello was not acknowledged"
         assert await self.describe() is not None
         return self
-
-    # -- what it got ---------------------------------------------------------------------------
-
-    def requests(self) -> list[coap.Message]:
-        """Messages of the server that ask or tell something."""
-        return [m for m in self.messages if m.type <= coap.NON and coap.EMPTY < m.code < 0x40]
-
-    def event_names(self) -> list[str]:
-        """The names of the events that reached it, again ones included."""
-        return [
-            b"/".join(value for number, value in m.options[1:] if number == coap.URI_PATH).decode()
-            for m in self.requests()
-            if m.options and m.options[0] in ((coap.URI_PATH, b"E"), (coap.URI_PATH, b"e"))
-        ]
 
     @property
     def was_closed(self) -> bool:

@@ -38,6 +38,8 @@ SERVER_KEY = ec.derive_private_key(0xC7A9, ec.SECP256R1())
 STREAM_KEY = rsa.generate_private_key(65537, 2048)
 ADA = UserId("aaaaaaaaaaaaaaaaaaaaaaaa")
 CLEO = UserId("cccccccccccccccccccccccc")
+STREAM_BUFFER_BYTES = 16 * 1024
+"""What the kernel keeps of a connection that is not read, of each side."""
 STEP_S = 0.5
 """Time moves in steps of this, so that timers fire about when they should."""
 
@@ -53,6 +55,14 @@ class Peer(Protocol):
 def make_port(number: int) -> bytes:
     """The address of a device behind port `number`."""
     return make_address(socket.AF_INET, "192.0.2.7", number)
+
+
+def bind_streams() -> socket.socket:
+    """A port of the loopback for connections, with small buffers, so that they fill up soon."""
+    bound = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, STREAM_BUFFER_BYTES)
+    bound.bind(("127.0.0.1", 0))
+    return bound
 
 
 def metric(name: str, **labels: str) -> float:
@@ -73,6 +83,10 @@ class World:
     facts: list[object] = field(default_factory=list)
     """What the bus told of devices that came and went, over all restarts."""
     datagrams: int = 0
+    pieces: int = 0
+    """Of streams, that boards sent or got, and ends of streams."""
+    loose_ends: list[asyncio.Transport] = field(default_factory=list)
+    """Connections that their boards have forgotten, but nobody has closed."""
 
     async def start(self) -> None:
         """A process begins: everything in memory is made anew from the database."""
@@ -105,7 +119,9 @@ class World:
         recent: dict[bytes, list[int]] = {}
         for session, message_id in self.log.recent_messages(self.clock.now_ms() - REMEMBER_MS):
             recent.setdefault(session, []).append(message_id)
-        await self.gateway.start(self.socket, recent)
+        streams = bind_streams()
+        self.stream_port: int = streams.getsockname()[1]
+        await self.gateway.start(self.socket, recent, streams)
 
     async def stop(self) -> None:
         """The process ends in good order."""
@@ -113,6 +129,7 @@ class World:
             self.gateway.stop_listening()
             await self.log.drain()
             await self.gateway.stop()
+            await self.spin()
 
     async def crash(self) -> None:
         """The process ends between two instructions: what is only in memory is gone."""
@@ -121,7 +138,16 @@ class World:
         ticker.cancel()
         self.gateway.stop_listening()
         self.socket.close()
+        self._cut_streams()
         await self.db.write(lambda connection: None)
+
+    def _cut_streams(self) -> None:
+        """The kernel closes the connections of a dead process, which notices nothing any more."""
+        listener = self.gateway._listener
+        for connection in listener._all:
+            connection.reader = None
+            connection.abort()
+        listener._thread.shutdown(cancel_futures=True)
 
     async def restart(self, *, outage_s: float = 0.0, crash: bool = True) -> None:
         """The server is away for a while; devices live on meanwhile."""
@@ -139,12 +165,16 @@ class World:
         """Returns when nothing is on its way any more, in no direction."""
         quiet = 0
         for _ in range(400):
-            before = self.datagrams
+            before = self.datagrams + self.pieces
             await self.db.write(lambda connection: None)
             await self.log.drain()
             await self.spin()
-            rests = self.socket.is_idle and not self.gateway._admission.tasks
-            quiet = quiet + 1 if rests and self.datagrams == before else 0
+            rests = (
+                self.socket.is_idle
+                and not self.gateway._admission.tasks
+                and not self.gateway._listener._is_busy
+            )
+            quiet = quiet + 1 if rests and self.datagrams + self.pieces == before else 0
             # What one commit set going may wait for a second one.
             if quiet == 2:
                 return
@@ -171,13 +201,13 @@ class World:
         end = self.clock.monotonic() + seconds
         while (left := end - self.clock.monotonic()) > 1e-9:
             self.clock.advance(min(STEP_S, left))
-            before = self.datagrams
+            before = self.datagrams + self.pieces
             if self.socket.is_open:
                 self.gateway.turn()
             for peer in list(self.peers.values()):
                 peer.on_time(self.clock.monotonic())
             await asyncio.sleep(0)
-            if self.datagrams != before and self.socket.is_open:
+            if self.datagrams + self.pieces != before and self.socket.is_open:
                 await self.settle()
             elif self.gateway._keeper.is_flushing:
                 # Real disks are faster than half a second, which takes no time here.
