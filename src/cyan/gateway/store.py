@@ -54,16 +54,8 @@ ROWS_IN_ONE_STEP = 250
 """Rows of a flush that go to SQLite as one statement: the writer thread gives up the interpreter
 lock at each step, and waits for it while the loop is busy."""
 
-SESSIONS_IN_ONE_READ = 1000
-
 _insert = Prepared(insert(sessions))
-_of_holder = Prepared(
-    select(sessions)
-    .where(sessions.c.holder == bindparam("of_holder"))
-    .where(sessions.c.connection_id > bindparam("after"))
-    .order_by(sessions.c.connection_id)
-    .limit(bindparam("page"))
-)
+_of_holder = Prepared(select(sessions).where(sessions.c.holder == bindparam("of_holder")))
 _adopt = (
     update(sessions)
     .where(sessions.c.holder == bindparam("of_holder"))
@@ -149,15 +141,9 @@ def adopt_all(connection: Connection, holder: str) -> None:
 
 
 def list_of(database: Database, holder: str) -> Iterator[StoredSession]:
-    """The holder's sessions, read page by page: all at once take more memory than what they
-    become."""
-    after = b""
-    while rows := _of_holder.rows(
-        database, {"of_holder": holder, "after": after, "page": SESSIONS_IN_ONE_READ}
-    ):
-        for row in rows:
-            yield StoredSession(*row)
-        after = rows[-1][0]
+    """The holder's sessions, one by one: all at once take more memory than what they become."""
+    for row in _of_holder.each(database, {"of_holder": holder}):
+        yield StoredSession(*row)
 
 
 def save_cold(

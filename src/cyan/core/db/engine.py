@@ -15,7 +15,7 @@ import queue
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from pathlib import Path
 from typing import Any, TypeVar
@@ -91,6 +91,10 @@ class Prepared:
     def rows(self, database: "Database", parameters: dict[str, Any]) -> list[tuple[Any, ...]]:
         """All rows of a short SELECT, on the loop, as last committed."""
         return database.driver.execute(self._text, {**self._constants, **parameters}).fetchall()
+
+    def each(self, database: "Database", parameters: dict[str, Any]) -> Iterator[tuple[Any, ...]]:
+        """The rows of a long SELECT one by one, so that they are never in memory all at once."""
+        yield from database.driver.execute(self._text, {**self._constants, **parameters})
 
 
 class Database:
