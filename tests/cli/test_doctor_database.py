@@ -113,8 +113,8 @@ def test_damage_in_a_table_stops_no_other_check(data: Path) -> None:
         connection.execute("DROP TABLE devices_presence")
     examined = doctor(data)
     assert examined.exit_code == 1
-    assert examined.problems == ["clocks.newest"]
-    assert "no such table: devices_presence" in examined.one("clocks.newest")["found"]
+    assert examined.problems == ["clock.newest"]
+    assert "no such table: devices_presence" in examined.one("clock.newest")["found"]
     assert examined.one("clock.year")["level"] == "ok"
 
 

@@ -72,6 +72,13 @@ def test_a_taken_port_names_who_has_it(data: Path, setting: str, transport: str)
     assert "import socket" in found[f"ports.{setting}"].found
 
 
+def test_one_port_for_boards_and_people_is_a_problem(data: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as once:
+        number = once.getsockname()[1]
+    found = found_by(ports.check_free, installation(data, tcp_port=number, http_port=number))
+    assert levels(found) == {"ports.same": "problem"}
+
+
 def test_a_port_of_another_server_of_ours_names_its_folder(server: Server, data: Path) -> None:
     found = found_by(ports.check_free, installation(data, udp_port=server.udp_port))
     assert levels(found) == {"ports.udp_port": "problem"}

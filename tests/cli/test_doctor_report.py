@@ -92,10 +92,11 @@ def test_a_check_that_breaks_stops_no_other_and_is_told(
     def _broken() -> list[object]:
         raise OSError(5, "Input/output error")
 
-    groups = (Group("group", (check_first, check_second)),)  # type: ignore[arg-type]
+    groups = (Group("group", "word", (check_first, check_second)),)  # type: ignore[arg-type]
     monkeypatch.setattr("cyan.cli.doctoring.examination.GROUPS", groups)
     (found,) = examine(installation(data))
     assert [one.level.value for one in found.findings] == ["problem", "ok"]
+    assert found.findings[0].check == "word.first"
     assert "OSError: [Errno 5] Input/output error" in found.findings[0].found
 
 

@@ -50,6 +50,16 @@ def test_a_server_that_is_well_says_so(server: Server) -> None:
     assert found_by(checks.check_open_files, place) == {}
 
 
+def test_a_server_with_other_settings_than_the_command_is_a_warning(tmp_path: Path) -> None:
+    settings = {**TCP_ANYWHERE, "CYAN_ENROLMENT": "open", "CYAN_PUBLIC_HOST": "192.0.2.7"}
+    with serving(tmp_path / "data", settings) as server:
+        same = doctor(server.data, "--no-self-test", settings=settings)
+        other = doctor(server.data, "--no-self-test", settings={"CYAN_PUBLIC_HOST": "192.0.2.7"})
+    assert same.all("server.settings") == []
+    assert "another CYAN_ENROLMENT than" in other.one("server.settings")["found"]
+    assert other.exit_code == 0
+
+
 def test_without_a_server_there_is_nothing_to_say(tmp_path: Path) -> None:
     place = installation(migrated(tmp_path / "data"))
     assert levels(found_by(checks.check_health, place)) == {"server.health": "ok"}

@@ -27,15 +27,17 @@ SELF_TEST: Final = "self-test"
 
 
 class Group(msgspec.Struct, frozen=True):
-    """Checks that a person thinks of together."""
+    """Checks that a person thinks of together; `word` begins the names of what they find."""
 
     name: str
+    word: str
     checks: tuple[Check, ...]
 
 
 GROUPS: Final = (
     Group(
         "data folder",
+        "folder",
         (
             folder.check_exists,
             folder.check_owner,
@@ -45,6 +47,7 @@ GROUPS: Final = (
         ),
     ),
     Group(
+        "database",
         "database",
         (
             database.check_wal,
@@ -56,9 +59,11 @@ GROUPS: Final = (
     ),
     Group(
         "keys",
+        "keys",
         (keys.check_udp_key, keys.check_tcp_key, keys.check_vault, keys.check_exported),
     ),
     Group(
+        "ports",
         "ports",
         (
             ports.check_listening,
@@ -67,11 +72,21 @@ GROUPS: Final = (
             ports.check_lost_datagrams,
         ),
     ),
-    Group("server", (serving.check_health, serving.check_counters, serving.check_open_files)),
-    Group("devices", (devices.check_refused, devices.check_never_online)),
-    Group(SELF_TEST, (selftest.check_connecting,)),
+    Group(
+        "server",
+        "server",
+        (
+            serving.check_health,
+            serving.check_settings,
+            serving.check_counters,
+            serving.check_open_files,
+        ),
+    ),
+    Group("devices", "devices", (devices.check_refused, devices.check_never_online)),
+    Group(SELF_TEST, "self_test", (selftest.check_connecting,)),
     # At the end, because a clock that jumps has had time to do so.
     Group(
+        "clock",
         "clock",
         (
             clocks.check_year,
@@ -95,20 +110,19 @@ def examine(installation: Installation, *, self_test: bool = True) -> Iterator[F
     for group in GROUPS:
         if group.name == SELF_TEST and not self_test:
             continue
-        findings = [found for check in group.checks for found in _run(check, installation)]
+        findings = [found for check in group.checks for found in _run(group, check, installation)]
         yield Findings(group.name, findings)
 
 
-def _run(check: Check, installation: Installation) -> list[Finding]:
+def _run(group: Group, check: Check, installation: Installation) -> list[Finding]:
     """What a check found, up to where it broke."""
     found: list[Finding] = []
     try:
         found.extend(check(installation))
     except Exception as error:
-        name = f"{check.__module__.rpartition('.')[2]}.{check.__name__.removeprefix('check_')}"
         found.append(
             problem(
-                name,
+                f"{group.word}.{check.__name__.removeprefix('check_')}",
                 f"this could not be looked at: {type(error).__name__}: {error}.",
                 "If nothing above explains it, please report it with this text.",
             )

@@ -67,6 +67,14 @@ def check_free(installation: Installation) -> Iterator[Finding]:
         _Port("http_port", TCP, config.http_port),
     )
     findings = [found for port in ports for found in _try_to_bind(config.host, port)]
+    if config.tcp_port == config.http_port != 0:
+        findings.append(
+            problem(
+                "ports.same",
+                f"tcp_port and http_port are both {config.http_port}: only one can listen there.",
+                f"Give people another port: http_port; boards use TCP {TCP_PORT}.",
+            )
+        )
     if not findings:
         numbers = ", ".join(f"{port.name} {port.number}" for port in ports)
         findings.append(ok("ports.free", f"no server runs here; free on {config.host}: {numbers}"))

@@ -98,6 +98,16 @@ def command_of(pid: int) -> str:
     return "".join(c if c.isprintable() else "?" for c in text)[:MAX_COMMAND_CHARACTERS]
 
 
+def environment_of(pid: int) -> dict[str, str] | None:
+    """With which a process was started; None when it is not known."""
+    try:
+        raw = (PROC / str(pid) / "environ").read_bytes()
+    except OSError:
+        return None
+    pairs = (line.partition("=") for line in raw.decode(errors="replace").split("\0"))
+    return {name: value for name, mark, value in pairs if mark}
+
+
 def open_file_limit(pid: int) -> int | None:
     """How many files a process may have open at most."""
     try:

@@ -26,7 +26,7 @@ from cyan.cli.doctoring.finding import Finding, ok, problem, warning
 from cyan.cli.doctoring.hosts import to_connect_to
 from cyan.cli.doctoring.installation import Installation
 from cyan.cli.doctoring.keys import read_public_key
-from cyan.cli.doctoring.processes import UDP, Socket
+from cyan.cli.doctoring.processes import TCP, UDP, Socket
 from cyan.core.clock import Clock
 from cyan.core.db.engine import Database
 from cyan.core.ids import DeviceId, parse_device_id
@@ -57,8 +57,9 @@ ENDINGS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 """Signals by which a person, a supervisor or a closed terminal ends a command."""
 
 SIMULATOR: Final = (sys.executable, "-m", "cyan.sim")
-ARGUMENTS: Final[dict[str, tuple[str, ...]]] = {UDP: ()}
-"""What makes the simulator speak a transport."""
+BOARDS: Final = {UDP: "argon", TCP: "photon"}
+"""A board of the simulator for each transport, with the newest firmware that it runs."""
+_PORT_OPTIONS: Final = {UDP: "--port", TCP: "--tcp-port"}
 
 _EVENTS_PER_S: Final = "4"
 _STEP_S: Final = 0.05
@@ -101,27 +102,25 @@ def check_connecting(installation: Installation) -> Iterator[Finding]:
         return
     with closing(Database(installation.config.database_path)) as db:
         _remove_left_behind(db, installation.clock)
-        for transport, arguments in ARGUMENTS.items():
+        for transport in BOARDS:
             endpoint = next((one for one in server.devices if one.transport == transport), None)
             public_key = read_public_key(installation, transport)
             if endpoint is None or public_key is None:
                 yield ok(f"self_test.{transport}", f"{transport.upper()}: skipped, see above")
                 continue
-            yield from _test(db, installation.clock, endpoint, public_key, arguments)
+            yield from _test(db, installation.clock, endpoint, public_key)
 
 
-def _test(
-    db: Database, clock: Clock, endpoint: Socket, public_key: bytes, arguments: tuple[str, ...]
-) -> Iterator[Finding]:
+def _test(db: Database, clock: Clock, endpoint: Socket, public_key: bytes) -> Iterator[Finding]:
     check, transport = f"self_test.{endpoint.transport}", endpoint.transport.upper()
-    identity = _make_identity(arguments)
+    identity = _make_identity(BOARDS[endpoint.transport])
     after, _ = tip(db)
     with tempfile.TemporaryDirectory(prefix="cyan-doctor-") as scratch:
         try:
             registry.register_device(
                 db, clock, identity.device_id, name=NAME, public_key=identity.public_key
             )
-            course = _run(Path(scratch), identity, endpoint, public_key, arguments)
+            course = _run(Path(scratch), identity, endpoint, public_key)
             logged = store.events_of(db, identity.device_id, after)
             refused = [
                 one for one in refusals.list_recent(db) if one.device_id == identity.device_id
@@ -189,10 +188,10 @@ def _not_online(check: str, endpoint: Socket, course: _Course, refused: list[str
     )
 
 
-def _make_identity(arguments: tuple[str, ...]) -> _Identity:
+def _make_identity(board: str) -> _Identity:
     seed = secrets.token_hex(8)
     said = subprocess.run(
-        [*SIMULATOR, "--print-keys", "--count", "1", "--seed", seed, *arguments],
+        [*SIMULATOR, "--print-keys", "--count", "1", "--seed", seed, "--platform", board],
         capture_output=True,
         text=True,
         timeout=ONLINE_WITHIN_S,
@@ -203,22 +202,16 @@ def _make_identity(arguments: tuple[str, ...]) -> _Identity:
     return _Identity(seed, parse_device_id(device["id"]), public_key)
 
 
-def _run(
-    scratch: Path,
-    identity: _Identity,
-    endpoint: Socket,
-    public_key: bytes,
-    arguments: tuple[str, ...],
-) -> _Course:
+def _run(scratch: Path, identity: _Identity, endpoint: Socket, public_key: bytes) -> _Course:
     """Let the device connect and publish until the first event is acknowledged, or time is up."""
     key_file, journal = scratch / "server.der", scratch / "journal"
     output, errors = scratch / "output", scratch / "errors"
     key_file.write_bytes(public_key)
     command = [
         *SIMULATOR, "--count", "1", "--seed", identity.seed, "--json", "--stop-with-stdin",
-        "--server", to_connect_to(endpoint.host), "--port", str(endpoint.port),
+        "--platform", BOARDS[endpoint.transport], "--server", to_connect_to(endpoint.host),
+        _PORT_OPTIONS[endpoint.transport], str(endpoint.port),
         "--server-key", str(key_file), "--journal", str(journal), "--rate", _EVENTS_PER_S,
-        *arguments,
     ]  # fmt: skip
     with output.open("wb") as stdout, errors.open("wb") as stderr:
         process = subprocess.Popen(

@@ -1,5 +1,6 @@
 """The running server: what it says of its own health, and what it has counted since its start."""
 
+import os
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
@@ -7,12 +8,28 @@ import msgspec
 from prometheus_client.parser import text_string_to_metric_families
 
 from cyan.cli.doctoring import processes
-from cyan.cli.doctoring.finding import Finding, Level, counted, ok, problem, warning
+from cyan.cli.doctoring.finding import (
+    Finding,
+    Level,
+    counted,
+    ok,
+    problem,
+    shown_some,
+    warning,
+)
 from cyan.cli.doctoring.installation import Installation, ask, read_health
+from cyan.cli.doctoring.processes import environment_of
+from cyan.core.config import ENV_PREFIX
 
 CROWDED_FILES: Final = 0.8
 """Of the files that the server may have open: each reader of a stream and each device over TCP
 takes one, and without one nobody gets in."""
+
+_SEEN: Final = frozenset(
+    f"{ENV_PREFIX}{name}"
+    for name in ("DATA", "HOST", "HTTP_PORT", "UDP_PORT", "TCP_PORT", "LOG_FORMAT", "LOG_LEVEL")
+)
+"""What is seen of a running server itself, or makes no difference here."""
 
 _PART_STEPS: Final = {
     "database": "It cannot be written: see the data folder and the database above, then restart.",
@@ -131,6 +148,23 @@ def check_health(installation: Installation) -> Iterator[Finding]:
         online = health.get("online")
         devices = f", {counted(online, 'device')} online" if isinstance(online, int) else ""
         yield ok("server.health", f"{who}, all parts ready{devices}")
+
+
+def check_settings(installation: Installation) -> Iterator[Finding]:
+    """Whether this command was given the settings that the server was started with."""
+    server = installation.server
+    theirs = None if server is None or server.pid is None else environment_of(server.pid)
+    if theirs is None:
+        return
+    names = {name for name in theirs | os.environ if name.startswith(ENV_PREFIX)} - _SEEN
+    differing = sorted(name for name in names if theirs.get(name) != os.environ.get(name))
+    if differing:
+        yield warning(
+            "server.settings",
+            f"the server was started with another {shown_some(differing)} than this command, which "
+            "so judges by other settings.",
+            "Run it with the same environment, or with --config and the other options.",
+        )
 
 
 def check_counters(installation: Installation) -> Iterator[Finding]:
