@@ -288,7 +288,7 @@ async def test_timers_do_not_pile_up_while_a_device_is_slow(world: World) -> Non
         await world.advance(5)
         await board.ping()
         if round_ == 30:
-            world.gateway.at = count
+            world.gateway.at = count  # type: ignore[assignment]
     await world.advance(CALL_TIMEOUT_S + 1)
     assert asked < 60, "about one for each retransmission and one for each call"
     await asyncio.gather(*calls, return_exceptions=True)

@@ -1,6 +1,7 @@
 """Two processes with one session: the one that took it over last writes, the other does not."""
 
 from cyan.devices.presence import is_held
+from cyan.gateway.datagrams import DatagramLink
 from cyan.wire import coap
 from cyan.wire.messages import Subscribe, encode_subscribe
 from tests.gateway.board import Board
@@ -53,7 +54,7 @@ async def test_records_of_a_late_holder_are_refused_by_the_device(world: World) 
     await world.advance(2)
     late = world.gateway
     late_link = late.online_link(board.device_id)
-    assert late_link is not None
+    assert isinstance(late_link, DatagramLink)
     await world.start()
     await world.settle()
     # What the new holder sends pushes the window far beyond the late one's numbers.

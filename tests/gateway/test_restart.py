@@ -4,6 +4,7 @@ from collections import Counter
 
 import pytest
 
+from cyan.gateway.datagrams import DatagramLink
 from cyan.gateway.session import FORMAT, without_id
 from cyan.sim.behaviour import built_in
 from cyan.sim.facts import Outcome, State
@@ -156,7 +157,7 @@ async def test_after_a_long_outage_missed_ids_are_answered_with_the_truth(world:
     await world.start()
     await world.settle()
     link = world.gateway.online_link(board.device_id)
-    assert link is not None
+    assert isinstance(link, DatagramLink)
     world.socket.is_broken = True
     board.transmit(encode_publish(logged_id, Publish("logged", b"1")))
     await world.settle()
