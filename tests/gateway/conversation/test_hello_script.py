@@ -99,5 +99,5 @@ def test_hello_begins_describes_and_subscriptions_anew() -> None:
     session.subscriptions = (Subscribe("fleet/"),)
     on_admitted(session, LAMP, HELLO, was_online=False, row=ROW)
     assert (session.has_system, session.has_application) == (False, False)
-    assert not session.subscriptions
+    assert list(session.subscriptions) == []
     assert (session.device_id, session.hello) == (LAMP, without_id(HELLO))
