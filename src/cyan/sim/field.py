@@ -200,14 +200,16 @@ class FieldDevice:
         return self.device.board.transport is Transport.TCP
 
     def _trouble_at(self) -> float:
-        if self._wakes_at < NEVER:
-            # What would happen to it meanwhile does not find it.
-            return self._wakes_at
-        return min(self._started_at + self._mishaps.deadline_s(), self._right_again_at)
+        # A device that is down gets its right keys back when it is up again.
+        then = self._right_again_at if self._wakes_at == NEVER else self._wakes_at
+        return min(self._started_at + self._mishaps.deadline_s(), then)
 
     def _on_trouble(self, at: float) -> None:
-        if self._wakes_at < NEVER:
+        if at == self._wakes_at:
             self._wake(at)
+        elif self._wakes_at < NEVER:
+            # It is down, so that this does not find it.
+            self._mishaps.take()
         elif at == self._right_again_at:
             self._use_keys(None, NEVER, at)
         else:
@@ -243,9 +245,6 @@ class FieldDevice:
         self.device.pause(reason, self._clock.inside(self._now))
         self._lose_what_is_under_way()
         self._wakes_at = wakes_at
-        # What should have come while it is down does not come later.
-        while self._started_at + self._mishaps.deadline_s() < wakes_at:
-            self._mishaps.take()
 
     def _wake(self, at: float) -> None:
         self._wakes_at = NEVER
