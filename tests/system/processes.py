@@ -91,15 +91,24 @@ class Server:
     ) -> None:
         self.data = data
         self.log_path = data.with_name(data.name + ".log")
+        self.host = (settings or {}).get("CYAN_HOST", "127.0.0.1")
         self.http_port = 0
         self.udp_port = 0
+        self.tcp_port = 0
         self._settings = dict(settings or {})
         self._under = list(under)
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
     def api_url(self) -> str:
-        return f"http://127.0.0.1:{self.http_port}"
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"http://{host}:{self.http_port}"
+
+    @property
+    def pid(self) -> int:
+        """Of its process, or of the program that runs it."""
+        assert self._process is not None
+        return self._process.pid
 
     def start(self) -> None:
         """Returns when devices and people can connect."""
@@ -107,6 +116,7 @@ class Server:
             "CYAN_DATA": str(self.data),
             "CYAN_HTTP_PORT": str(self.http_port),
             "CYAN_UDP_PORT": str(self.udp_port),
+            "CYAN_TCP_PORT": str(self.tcp_port),
             "CYAN_LOG_FORMAT": "json",
             **self._settings,
         }
@@ -128,6 +138,7 @@ class Server:
         wait_until(is_ready, "the server is ready", READY_WITHIN_S)
         ready = next(line for line in self.log()[logged:] if line["event"] == "server.ready")
         self.http_port, self.udp_port = ready["http_port"], ready["udp_port"]
+        self.tcp_port = ready["tcp_port"]
 
     def kill(self) -> None:
         """End it as a power cut would."""
@@ -199,11 +210,12 @@ class Server:
         select = "SELECT data FROM events_event WHERE name = ? ORDER BY position"
         return [row[0].decode() for row in self.rows(select, name)]
 
-    def key_file(self) -> Path:
+    def key_file(self, protocol: str = "udp") -> Path:
         """The padded public key file with this server's address, made by the command for it."""
-        path = self.data.with_name(self.data.name + ".der")
+        port = self.udp_port if protocol == "udp" else self.tcp_port
+        path = self.data.with_name(f"{self.data.name}.{protocol}.der")
         done(
-            "keys", "server", "--host", "127.0.0.1", "--port", str(self.udp_port),
+            "keys", "server", "--protocol", protocol, "--host", self.host, "--port", str(port),
             "--out", path, "--data", self.data,
         )  # fmt: skip
         return path
