@@ -63,6 +63,23 @@ def test_events_are_counted_by_their_positions(data: Path) -> None:
     assert "about 3 events" in found["database.contents"].found
 
 
+def test_sessions_that_come_near_their_limit_are_a_warning(data: Path) -> None:
+    with _open(data) as connection:
+        columns = connection.execute("PRAGMA table_info(gateway_session)").fetchall()
+        names = ", ".join(row[1] for row in columns)
+        marks = ", ".join("?" for _ in columns)
+        for number in range(9):
+            connection.execute(
+                f"INSERT INTO gateway_session({names}) VALUES ({marks})",
+                [bytes([number]) if row[1] == "connection_id" else 0 for row in columns],
+            )
+    enough = found_by(database.check_contents, installation(data, max_sessions=11))
+    assert "database.sessions" not in enough
+    found = found_by(database.check_contents, installation(data, max_sessions=10))
+    assert levels(found)["database.sessions"] == "warning"
+    assert "9 sessions of at most 10" in found["database.sessions"].found
+
+
 def test_without_an_account_nobody_can_log_in(data: Path) -> None:
     found = found_by(database.check_contents, installation(data))
     assert levels(found)["database.accounts"] == "warning"

@@ -15,12 +15,14 @@ from prometheus_client.parser import text_string_to_metric_families
 from cyan.cli.doctoring import serving as checks
 from cyan.cli.doctoring.serving import COUNTERS, judge, judge_handshakes, read_samples
 from cyan.core import metrics
-from cyan.gateway.keys import open_server_key
 from cyan.wire.dtls.client import ClientHandshake
+from cyan.wire.dtls.record import ALERT, plaintext_record
 from tests.cli.doctor import doctor, found_by, installation, levels
 from tests.system.processes import Server, done, migrated, serving, wait_until
 
 ANSWER_WITHIN_S = 10.0
+FATAL_DECRYPT_ERROR = bytes((2, 51))
+"""RFC 5246 §7.2."""
 TCP_ANYWHERE = {"CYAN_TCP_PORT": "0"}
 
 
@@ -95,7 +97,7 @@ def test_a_server_that_hangs_is_a_problem(tmp_path: Path, monkeypatch: pytest.Mo
 
 def test_when_every_handshake_fails_the_key_of_the_boards_is_suspected(tmp_path: Path) -> None:
     with serving(tmp_path / "data", TCP_ANYWHERE) as server:
-        _fail_a_handshake(server)
+        _give_up_a_handshake(server)
         found = found_by(checks.check_counters, installation(server.data))
     assert levels(found) == {"server.counters": "ok", "server.handshakes": "warning"}
     assert "key of another server" in str(found["server.handshakes"].next_step)
@@ -151,23 +153,23 @@ def test_a_server_that_runs_out_of_open_files_is_a_warning(tmp_path: Path) -> No
     assert "may have 64" in found["server.open_files"].found
 
 
-def _fail_a_handshake(server: Server) -> None:
-    """The way of a device up to its last flight, in which one bit is wrong."""
-    key = open_server_key(server.data)
-    device = ClientHandshake(
+def _give_up_a_handshake(server: Server) -> None:
+    """The way of a board with another server's key: it sees that the server's flight is not signed
+    with it and says so with an alert, as Device OS 6.2.0 was seen to do."""
+    board = ClientHandshake(
         device_key=ec.generate_private_key(ec.SECP256R1()),
-        server_public_key=key.public_key(),
+        server_public_key=ec.generate_private_key(ec.SECP256R1()).public_key(),
         entropy=os.urandom(64),
     )
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as link:
         link.connect(("127.0.0.1", server.udp_port))
         link.settimeout(ANSWER_WITHIN_S)
-        link.send(device.start())
-        (second_hello,) = device.feed(link.recv(2048))
+        link.send(board.start())
+        (second_hello,) = board.feed(link.recv(2048))
         link.send(second_hello)
-        for datagram in device.feed(link.recv(2048)):
-            middle = len(datagram) // 2
-            link.send(datagram[:middle] + bytes([datagram[middle] ^ 1]) + datagram[middle + 1 :])
+        board.feed(link.recv(2048))
+        assert board.failed is not None
+        link.send(plaintext_record(ALERT, 2, FATAL_DECRYPT_ERROR))
     wait_until(
         lambda: server.metric("cyan_handshakes_ended_total", how="failed") > 0,
         "the handshake has failed",

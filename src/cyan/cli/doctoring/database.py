@@ -23,6 +23,9 @@ CHECK_WITHIN_S: Final = 30.0
 _STEPS_BETWEEN_LOOKS: Final = 100_000
 """Of SQLite's machine, between two looks at the clock: some milliseconds."""
 
+CROWDED_SESSIONS: Final = 0.9
+"""Of max_sessions: time to do something before devices are turned away."""
+
 _FAULTS_SHOWN: Final = 3
 
 _PAGE_BYTES: Final = 4096
@@ -164,6 +167,14 @@ def check_contents(installation: Installation) -> Iterator[Finding]:
         f"about {counted(counts.events, 'event')}",
     ]
     yield ok("database.contents", ", ".join(shown))
+    most = installation.config.max_sessions
+    if counts.sessions >= CROWDED_SESSIONS * most:
+        yield warning(
+            "database.sessions",
+            f"{counted(counts.sessions, 'session')} of at most {most:,} are taken. When all are, "
+            "no other device gets in.",
+            "Raise max_sessions; a session takes about 5 kB of memory.",
+        )
     if counts.accounts == 0:
         yield warning(
             "database.accounts", "nobody can log in: there is no account.", "`cyan user add <name>`"

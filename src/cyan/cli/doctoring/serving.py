@@ -63,9 +63,10 @@ COUNTERS: Final = (
     Counter(
         "cyan_datagrams_dropped_total",
         "overload",
-        "handshakes or connections were turned away because too many waited",
-        "After an outage of the whole network this is normal, and devices come again. Else someone "
-        "floods the port: limit new flows by address in the firewall.",
+        "handshakes or connections were turned away because too many waited or were there already",
+        "After an outage of the whole network this is normal, and devices come again. Else see "
+        "max_sessions and max_connections, or someone floods the port: limit new flows by address "
+        "in the firewall.",
     ),
     Counter(
         "cyan_datagrams_dropped_total",
