@@ -6,16 +6,17 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from bench import events, handshakes, machine
-from bench.figures import RESULTS, Comparison, Latency, report, write_results
+from bench import events, handshakes, machine, sessions
+from bench.figures import RESULTS, Findings, report, write_results
 from bench.settings import Settings
 
-Scenario = Callable[[Settings, Path], tuple[list[Comparison], list[Latency]]]
+Scenario = Callable[[Settings, Path], Findings]
 
 SCENARIOS: dict[str, Scenario] = {
     "events-noop": events.measure_noop,
     "events-real": events.measure_real,
     "handshakes": handshakes.measure,
+    "sessions": sessions.measure,
 }
 
 SCRATCH = Path(__file__).parent.parent / "build" / "bench"
@@ -37,17 +38,14 @@ def main() -> None:
     server_core, generator_core = machine.two_cores()
     machine.pin(generator_core)
     settings = Settings(server_core, generator_core, options.runs, options.scale, options.profile)
-    comparisons: list[Comparison] = []
-    latencies: list[Latency] = []
+    findings = Findings()
     for name in options.names or SCENARIOS:
         print(f"{name} …", flush=True)
         shutil.rmtree(SCRATCH / name, ignore_errors=True)
         (SCRATCH / name).mkdir(parents=True)
-        found = SCENARIOS[name](settings, SCRATCH / name)
-        comparisons += found[0]
-        latencies += found[1]
+        findings.extend(SCENARIOS[name](settings, SCRATCH / name))
         shutil.rmtree(SCRATCH / name)
-    text = report(comparisons, latencies, _head(settings))
+    text = report(findings, _head(settings))
     print("\n" + text)
     is_whole = not options.names and settings.runs >= LEAST_RUNS and settings.scale >= 1
     if is_whole and not settings.profile:

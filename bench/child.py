@@ -1,9 +1,11 @@
 """A process of the bench, on a core of its own: it says one JSON line when it is ready."""
 
 import json
+import select
 import subprocess
 import sys
 import time
+from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -16,11 +18,12 @@ STOP_WITHIN_S = 20.0
 class Child:
     """Runs `python -m module …` until the block ends; then its standard input does.
 
-    `ready` is the line that it printed. Its standard error goes to `log`.
+    Its standard error goes to `log`.
     """
 
     def __init__(self, module: str, *arguments: str, log: Path, first_line: str = "") -> None:
         self._log = log
+        self._module = module
         with log.open("wb") as errors:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", module, *arguments],
@@ -32,16 +35,36 @@ class Child:
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         if first_line:
-            self._process.stdin.write(first_line + "\n")
-            self._process.stdin.flush()
+            self.say(first_line)
+
+    @cached_property
+    def ready(self) -> dict[str, Any]:
+        """What it printed; waits for it."""
+        assert self._process.stdout is not None
         line = self._process.stdout.readline()
         if not line:
-            raise BenchError(f"{module} did not start:\n{log.read_text()}")
-        self.ready: dict[str, Any] = json.loads(line)
+            raise BenchError(f"{self._module} did not start:\n{self._log.read_text()}")
+        return dict(json.loads(line))
 
     @property
     def pid(self) -> int:
         return self._process.pid
+
+    def is_ready(self) -> bool:
+        """Whether `ready` can be had without waiting."""
+        assert self._process.stdout is not None
+        return bool(select.select([self._process.stdout], [], [], 0)[0])
+
+    def say(self, line: str) -> None:
+        """Write a line to its standard input."""
+        assert self._process.stdin is not None
+        self._process.stdin.write(line + "\n")
+        self._process.stdin.flush()
+
+    def kill(self) -> None:
+        """`kill -9`; returns when it is gone."""
+        self._process.kill()
+        self._process.wait()
 
     def __enter__(self) -> "Child":
         return self

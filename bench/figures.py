@@ -2,7 +2,7 @@
 
 import statistics
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from bench.child import Meter
@@ -91,21 +91,68 @@ class Latency:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Amount:
+    """A figure that has no floor. `goal` is the most it may be, the least if `is_least`."""
+
+    name: str
+    what: str
+    value: float
+    unit: str
+    goal: float | None = None
+    is_least: bool = False
+    remark: str = ""
+
+    @property
+    def is_met(self) -> bool:
+        if self.goal is None:
+            return True
+        return self.value >= self.goal if self.is_least else self.value <= self.goal
+
+    def row(self) -> tuple[str, ...]:
+        goal = verdict = ""
+        if self.goal is not None:
+            goal = f"{'at least' if self.is_least else 'at most'} {_short(self.goal)}"
+            verdict = "met" if self.is_met else "**not met**"
+        value = f"**{_short(self.value)}** {self.unit}".strip()
+        return (f"{self.name}: {self.what}", value, goal, verdict, self.remark)
+
+
+@dataclass(slots=True)
+class Findings:
+    """What a scenario found."""
+
+    comparisons: list[Comparison] = field(default_factory=list)
+    latencies: list[Latency] = field(default_factory=list)
+    amounts: list[Amount] = field(default_factory=list)
+
+    def extend(self, other: "Findings") -> None:
+        self.comparisons += other.comparisons
+        self.latencies += other.latencies
+        self.amounts += other.amounts
+
+
 RATE_HEAD = (
     "measured", "per second (lowest-highest)", "server µs", "floor per second", "floor µs",
     "ratio", "goal", "", "generator",
 )  # fmt: skip
 LATENCY_HEAD = ("latency", "events/s", "p50 ms", "p99 ms", "highest ms", "goal p99", "")
+AMOUNT_HEAD = ("measured", "figure", "goal", "", "of which")
 
 
-def report(comparisons: Sequence[Comparison], latencies: Sequence[Latency], head: str) -> str:
+def report(findings: Findings, head: str) -> str:
     """The whole as Markdown."""
-    parts = [head, _table(RATE_HEAD, [comparison.row() for comparison in comparisons])]
-    if latencies:
-        parts.append(_table(LATENCY_HEAD, [latency.row() for latency in latencies]))
+    parts = [head]
+    for titles, rows in (
+        (RATE_HEAD, [comparison.row() for comparison in findings.comparisons]),
+        (LATENCY_HEAD, [latency.row() for latency in findings.latencies]),
+        (AMOUNT_HEAD, [amount.row() for amount in findings.amounts]),
+    ):
+        if rows:
+            parts.append(_table(titles, rows))
     remarks = [
         f"- {comparison.name}: {remark}"
-        for comparison in comparisons
+        for comparison in findings.comparisons
         for remark in comparison.remarks
     ]
     if remarks:
@@ -120,6 +167,11 @@ def write_results(text: str) -> None:
         _, found, later = RESULTS.read_text().partition(LATER)
         rest = found + later
     RESULTS.write_text(text + rest)
+
+
+def _short(value: float) -> str:
+    """Three digits, more where they stand before the point."""
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
 def _table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:

@@ -6,7 +6,7 @@ import socket
 from pathlib import Path
 
 from bench.child import Child, Meter
-from bench.figures import Comparison, Latency, rate_of
+from bench.figures import Comparison, Findings, rate_of
 from bench.machine import BenchError
 from bench.settings import Settings
 from bench.volley import connected_socket
@@ -32,7 +32,7 @@ _ENTROPY_BYTES = 64
 _MAX_DATAGRAM_BYTES = 2048
 
 
-def measure(settings: Settings, folder: Path) -> tuple[list[Comparison], list[Latency]]:
+def measure(settings: Settings, folder: Path) -> Findings:
     """(3) Known devices that connect for the first time since the server started."""
     count = int(HANDSHAKES_IN_A_RUN * settings.scale)
     core = str(settings.server_core)
@@ -52,7 +52,7 @@ def measure(settings: Settings, folder: Path) -> tuple[list[Comparison], list[La
             meters.append(meter)
     what = f"full handshakes to Hello answered, {AT_ONCE} at a time"
     rate, floor = rate_of(meters, count), rate_of(floors, count)
-    return [Comparison("handshakes", what, rate, floor, GOAL)], []
+    return Findings(comparisons=[Comparison("handshakes", what, rate, floor, GOAL)])
 
 
 def _floor(core: str, count: int, folder: Path) -> Meter:

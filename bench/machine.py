@@ -31,6 +31,11 @@ def cpu_s(pid: int) -> float:
     return times.user + times.system
 
 
+def resident_bytes(pid: int) -> int:
+    """Memory that a process has in RAM, what it shares with others included."""
+    return int(psutil.Process(pid).memory_info().rss)
+
+
 def describe() -> str:
     """Cores, processor, kernel, Python: one line."""
     cores = os.cpu_count()

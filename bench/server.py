@@ -1,7 +1,7 @@
 """The measured server: the real one, on one core, with or without the writer of its event log.
 
-`python -m bench.server FOLDER CORE real|noop` prints its ports as one JSON line and runs until its
-standard input ends.
+`python -m bench.server FOLDER CORE real|noop [UDP-PORT]` prints its ports as one JSON line and runs
+until its standard input ends. A line `real` or `noop` there changes what becomes of the events.
 """
 
 import asyncio
@@ -19,20 +19,25 @@ from cyan.events.log import Done, EventLog
 from cyan.events.model import Event
 
 
-class NoopLog(EventLog):
-    """An event log that answers as if it had written.
+class SwitchedLog(EventLog):
+    """An event log that answers as if it had written, while `is_real` is False.
 
     All else is as it was: the events of one turn of the loop are one batch, answered together and
     handed to the readers of the log.
     """
 
+    is_real = True
+
     def append(self, event: Event, done: Done | None = None) -> None:
+        if self.is_real:
+            super().append(event, done)
+            return
         if not self._waiting:
-            asyncio.get_running_loop().call_soon(self._flush)
+            asyncio.get_running_loop().call_soon(self._answer_all)
         self._waiting.append(event)
         self._waiting_dones.append(done)
 
-    def _flush(self) -> None:
+    def _answer_all(self) -> None:
         events, self._committing_dones = self._waiting, self._waiting_dones
         self._waiting, self._waiting_dones = [], []
         first = self._position + 1
@@ -40,11 +45,12 @@ class NoopLog(EventLog):
         self._finish(first, events, self._end_byte, None)
 
 
-def main(data: Path, core: int, kind: str) -> None:
+def main(data: Path, core: int, kind: str, udp_port: int) -> None:
     pin(core)
     log.configure("text", "info")
-    config = Config(data=data, http_port=0, udp_port=0)
-    server = Server(config, log_factory=NoopLog if kind == "noop" else EventLog)
+    config = Config(data=data, http_port=0, udp_port=udp_port, tcp_port=0)
+    server = Server(config, log_factory=SwitchedLog)
+    SwitchedLog.is_real = kind == "real"
 
     async def serve(stop: asyncio.Event) -> None:
         def on_ready(_parts: Parts) -> None:
@@ -52,7 +58,10 @@ def main(data: Path, core: int, kind: str) -> None:
             print(json.dumps(ready), flush=True)
 
         def on_input() -> None:
-            if not os.read(0, 4096):
+            line = os.read(0, 4096)
+            if line:
+                SwitchedLog.is_real = line.strip() == b"real"
+            else:
                 asyncio.get_running_loop().remove_reader(0)
                 stop.set()
 
@@ -63,4 +72,4 @@ def main(data: Path, core: int, kind: str) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3])
+    main(Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3], int((*sys.argv, "0")[4]))

@@ -1,6 +1,7 @@
 """The data folder of a measured server: one owner, registered devices with pinned keys, a token."""
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -12,7 +13,7 @@ from cyan.accounts.tokens import issue_token
 from cyan.core.clock import SystemClock
 from cyan.core.db import migrate
 from cyan.core.db.engine import Database
-from cyan.core.ids import parse_device_id
+from cyan.core.ids import UserId, parse_device_id
 from cyan.devices import keys
 from cyan.gateway.keys import open_server_key
 from cyan.sim.identity import Identity, make_identities
@@ -21,37 +22,55 @@ SEED = "bench"
 ACTOR = "operator"
 
 
+REGISTERED_AT_ONCE = 500
+"""Devices of one transaction: a running server waits for it."""
+
+
 @dataclass(frozen=True, slots=True)
 class World:
     """What the generator knows of the server that it will load."""
 
     data: Path
+    owner: UserId
     identities: list[Identity]
     server_key: ec.EllipticCurvePublicKey
     access_token: str
+
+    def add(self, count: int) -> None:
+        """Register so many devices more, beside the running server if there is one."""
+        known = len(self.identities)
+        added = make_identities(SEED, known + count)[known:]
+        db = Database(self.data / "cyan.db")
+        try:
+            for start in range(0, count, REGISTERED_AT_ONCE):
+                some = added[start : start + REGISTERED_AT_ONCE]
+                db.write_blocking(partial(_register, identities=some, owner=self.owner))
+        finally:
+            db.close()
+        self.identities.extend(added)
 
 
 def make_world(data: Path, devices: int) -> World:
     """Fill an empty folder. All devices belong to one owner, who holds the token."""
     data.mkdir(mode=0o700, parents=True)
-    identities = make_identities(SEED, devices)
     migrate.upgrade(data / "cyan.db")
     db = Database(data / "cyan.db")
     try:
         owner = create_user(db, "bench@cyan.local", "bench bench bench")
         token = issue_token(db, owner, "bench")
-        at_ms = SystemClock().now_ms()
-
-        def register(connection: Connection) -> None:
-            for identity in identities:
-                device_id = parse_device_id(identity.device_id)
-                public = identity.key.public_key().public_bytes(
-                    Encoding.DER, PublicFormat.SubjectPublicKeyInfo
-                )
-                keys.add(connection, device_id, actor=ACTOR, at_ms=at_ms, owner_id=owner)
-                keys.pin(connection, device_id, public, actor=ACTOR, at_ms=at_ms)
-
-        db.write_blocking(register)
     finally:
         db.close()
-    return World(data, identities, open_server_key(data).public_key(), token.access_token)
+    world = World(data, owner, [], open_server_key(data).public_key(), token.access_token)
+    world.add(devices)
+    return world
+
+
+def _register(connection: Connection, identities: list[Identity], owner: UserId) -> None:
+    at_ms = SystemClock().now_ms()
+    for identity in identities:
+        device_id = parse_device_id(identity.device_id)
+        public = identity.key.public_key().public_bytes(
+            Encoding.DER, PublicFormat.SubjectPublicKeyInfo
+        )
+        keys.add(connection, device_id, actor=ACTOR, at_ms=at_ms, owner_id=owner)
+        keys.pin(connection, device_id, public, actor=ACTOR, at_ms=at_ms)

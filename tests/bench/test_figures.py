@@ -6,7 +6,7 @@ import pytest
 
 from bench import figures
 from bench.child import Meter
-from bench.figures import Comparison, rate_of, report, write_results
+from bench.figures import Amount, Comparison, Findings, rate_of, report, write_results
 
 
 def _meter(wall_s: float, server_s: float, own_s: float) -> Meter:
@@ -28,14 +28,32 @@ def test_a_goal_is_a_part_of_the_floor(goal: float, verdict: str) -> None:
     assert verdict in Comparison("events", "all of them", rate, floor, goal).row()
 
 
+@pytest.mark.parametrize(
+    ("value", "is_least", "verdict"),
+    [
+        (5.0, False, "met"),
+        (5.1, False, "**not met**"),
+        (5.0, True, "met"),
+        (4.9, True, "**not met**"),
+    ],
+)
+def test_an_amount_keeps_to_its_goal(value: float, is_least: bool, verdict: str) -> None:
+    row = Amount("sessions", "memory of each", value, "kB", 5.0, is_least).row()
+    assert row[1:4] == (f"**{value:.3g}** kB", "at least 5" if is_least else "at most 5", verdict)
+
+
+def test_an_amount_without_a_goal_is_neither_met_nor_missed() -> None:
+    assert Amount("sessions", "at rest", 12345.6, "µs").row()[1:4] == ("**12,346** µs", "", "")
+
+
 def test_results_replace_the_former_ones_and_keep_what_people_wrote(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(figures, "RESULTS", tmp_path / "RESULTS.md")
-    write_results(report([], [], "# Results\n\nold"))
+    write_results(report(Findings(), "# Results\n\nold"))
     with (tmp_path / "RESULTS.md").open("a") as file:
         file.write("\n## Where the time goes\n\nHere.\n")
-    write_results(report([], [], "# Results\n\nnew"))
+    write_results(report(Findings(), "# Results\n\nnew"))
     text = (tmp_path / "RESULTS.md").read_text()
     assert "old" not in text
     assert text.startswith("# Results\n\nnew\n")
