@@ -254,7 +254,8 @@ class Simulator:
     def __init__(self, process: subprocess.Popen[bytes], output: Path, journal: Path) -> None:
         self._process = process
         self._output = output
-        self._journal = journal
+        self._acknowledged = _Recorded(journal)
+        self._sent = _Recorded(journal.with_name(journal.name + ".sent"))
 
     def lines(self) -> list[dict[str, Any]]:
         text = self._output.read_text()
@@ -268,11 +269,11 @@ class Simulator:
 
     def acknowledged(self) -> list[str]:
         """The data of every event that the server acknowledged, each like no other."""
-        return _recorded(self._journal)
+        return self._acknowledged.read()
 
     def sent(self) -> list[str]:
         """The data of every event that was sent at least once."""
-        return _recorded(self._journal.with_name(self._journal.name + ".sent"))
+        return self._sent.read()
 
     def kill(self) -> None:
         self._process.kill()
@@ -307,9 +308,23 @@ def simulating(key_file: Path, *arguments: str | Path) -> Iterator[Simulator]:
             process.wait()
 
 
-def _recorded(journal: Path) -> list[str]:
-    text = journal.read_text()
-    return [line.split(" ", 2)[2] for line in text[: text.rfind("\n") + 1].splitlines()]
+class _Recorded:
+    """The data of the events in one file of a journal; what was read once is not read again."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._end_byte = 0
+        self._data: list[str] = []
+
+    def read(self) -> list[str]:
+        if self._path.exists():
+            with self._path.open("rb") as file:
+                file.seek(self._end_byte)
+                whole_lines = file.read().rpartition(b"\n")[0]
+            if whole_lines:
+                self._end_byte += len(whole_lines) + 1
+                self._data += (line.split(" ", 2)[2] for line in whole_lines.decode().split("\n"))
+        return self._data.copy()
 
 
 def _unused(path: Path) -> Path:
