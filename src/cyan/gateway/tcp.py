@@ -177,8 +177,10 @@ class Connection(asyncio.Protocol):
             self._budget, self._budget_ends_s = listener.messages_per_s, now_s + 1
         self._budget -= count
         if self._budget < 0 and self._transport is not None:
-            # It has to wait: what it sends stays in its own buffers.
+            # It has to wait, the longer the more there was in one piece: what it sends stays in its
+            # own buffers.
             metrics.dropped_over_rate.inc()
+            self._budget_ends_s -= self._budget / listener.messages_per_s
             self._transport.pause_reading()
             listener.door.at(self._budget_ends_s, self._resume)
 
@@ -267,7 +269,10 @@ class Listener:
             return False
         if len(self._unfinished) >= MAX_UNFINISHED:
             metrics.dropped_overload.inc()
-            next(iter(self._unfinished)).abort()
+            oldest = next(iter(self._unfinished))
+            # At once: it is told of its end in the next turn of the loop, others come in this one.
+            self.leave(oldest)
+            oldest.abort()
         self._all.add(connection)
         self._unfinished[connection] = self.door.now_s() + HANDSHAKE_S
         self._unfinished_by_address[connection.ip_address] = of_one + 1
