@@ -15,4 +15,4 @@ async def world(db: Database, clock: HandClock, tmp_path: Path) -> AsyncIterator
     made = make_world(db, clock, tmp_path)
     await made.start()
     yield made
-    await made.stop()
+    await made.end()

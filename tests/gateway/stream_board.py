@@ -106,16 +106,16 @@ class StreamBoard(Speaker):
             self.write(data)
 
     def write(self, data: bytes) -> None:
-        """Bytes on the line, whatever they are."""
-        assert self._line is not None
+        """Bytes on the line, whatever they are; lost when it is closed."""
+        if self._line is None or not self.is_open:
+            return
         self.world.pieces += 1
         self._line.transport.write(data)
 
     def transmit(self, message: bytes) -> bytes:
         assert self.channel is not None
         frame = self.channel.seal(message)
-        if self.is_open:
-            self.send(frame)
+        self.send(frame)
         return frame
 
     def stop_reading(self) -> None:
@@ -143,7 +143,6 @@ class StreamBoard(Speaker):
         assert line is not None
         line.board = None
         self.is_open = False
-        self.world.loose_ends.append(line.transport)
 
     def on_bytes(self, data: bytes) -> None:
         self.world.pieces += 1
@@ -224,6 +223,8 @@ class _Line(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)
+        assert self.board is not None
+        self.board.world.lines.append(self.transport)
 
     def data_received(self, data: bytes) -> None:
         if self.board is not None:

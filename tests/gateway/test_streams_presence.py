@@ -86,7 +86,7 @@ async def test_a_device_that_connects_again_replaces_its_old_connection(world: W
     await world.advance(3)
     await board.connect()
     assert world.statuses() == ["online", "offline", "online"]
-    assert world.loose_ends[0].is_closing(), "the old connection is closed"
+    assert world.lines[0].is_closing(), "the old connection is closed"
     assert world.presence.is_online(board.device_id)
     assert await board.publish() is not None
     await world.advance(5)

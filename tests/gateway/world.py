@@ -85,8 +85,8 @@ class World:
     datagrams: int = 0
     pieces: int = 0
     """Of streams, that boards sent or got, and ends of streams."""
-    loose_ends: list[asyncio.Transport] = field(default_factory=list)
-    """Connections that their boards have forgotten, but nobody has closed."""
+    lines: list[asyncio.Transport] = field(default_factory=list)
+    """Every connection of a board over TCP, from its side."""
 
     async def start(self) -> None:
         """A process begins: everything in memory is made anew from the database."""
@@ -130,6 +130,13 @@ class World:
             await self.log.drain()
             await self.gateway.stop()
             await self.spin()
+
+    async def end(self) -> None:
+        """The test is over: the boards hang up, and the process ends."""
+        for line in self.lines:
+            line.abort()
+        await self.spin()
+        await self.stop()
 
     async def crash(self) -> None:
         """The process ends between two instructions: what is only in memory is gone."""
