@@ -2,6 +2,7 @@
 
 import re
 import secrets
+import sys
 from typing import NewType
 
 from cyan.core.errors import InvalidError
@@ -28,6 +29,11 @@ def parse_device_id(text: str) -> DeviceId:
     if not _DEVICE_ID.match(lowered):
         raise MalformedDeviceIdError
     return DeviceId(lowered)
+
+
+def share_device_id(text: str) -> DeviceId:
+    """An id in its stored form as the one object for it: many parts keep one for each device."""
+    return DeviceId(sys.intern(text))
 
 
 def is_device_id(text: str) -> bool:

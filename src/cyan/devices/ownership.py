@@ -7,7 +7,7 @@ The table is the truth. `refresh` reads one device again after each commit that 
 from collections.abc import Set
 
 from cyan.core.db.engine import Database
-from cyan.core.ids import DeviceId, UserId
+from cyan.core.ids import DeviceId, UserId, share_device_id
 from cyan.devices import store
 
 _NOTHING: frozenset[DeviceId] = frozenset()
@@ -38,7 +38,7 @@ class Ownership:
         for row in self._db.rows(store.OWNERS):
             # One string object for each owner, however many devices: 100,000 are common here.
             owner = users.setdefault(row.owner_id, UserId(row.owner_id))
-            self._set(DeviceId(row.id), owner)
+            self._set(share_device_id(row.id), owner)
 
     def refresh(self, device_id: DeviceId) -> None:
         """Read one device's owner, as last committed."""

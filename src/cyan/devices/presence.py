@@ -26,7 +26,7 @@ from sqlalchemy.dialects.sqlite import insert
 
 from cyan.core.db.engine import Database, Prepared
 from cyan.core.db.schema import metadata
-from cyan.core.ids import DeviceId
+from cyan.core.ids import DeviceId, share_device_id
 
 LEASE_S = 30.0
 """How long a holder counts as alive after its last renewal; renewed every LEASE_RENEWAL_S."""
@@ -119,7 +119,7 @@ class Presence:
     """Presence of every device, for the process that holds their sessions."""
 
     def __init__(self, db: Database) -> None:
-        self._rows = {row.device_id: _read(row) for row in db.rows(_select_all)}
+        self._rows = {row.device_id: row for row in map(_read, db.rows(_select_all))}
         self._live: dict[DeviceId, Live] = {}
 
     def is_online(self, device_id: DeviceId) -> bool:
@@ -201,7 +201,7 @@ def is_held(db: Database, device_id: DeviceId, now_ms: int) -> bool:
 
 def _read(row: Row[Any]) -> PresenceRow:
     return PresenceRow(
-        row.device_id,
+        share_device_id(row.device_id),
         row.online,
         # A few words for a whole fleet, and in a fleet of a hundred thousand it shows.
         sys.intern(row.holder),

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Final
 
+import msgspec
 import structlog
 from sqlalchemy import Connection
 
@@ -19,8 +20,14 @@ from cyan.wire.lightssl.handshake import DEVICE_KEY_BYTES, Claim
 NO_KEY: Final = "no_key"
 """The device counts on a key that we know (very old firmware over TCP), and we know none."""
 
-MAX_WAITING_REFUSALS: Final = 64
-"""That wait to be written down; more are counted and logged only."""
+MAX_REFUSALS_IN_A_SECOND: Final = 16
+"""That are logged and written down. Over TCP nothing is proved yet when a device is refused: anyone
+could fill the log and the disk. All are counted in the metric."""
+
+QUIET_S: Final = 10.0
+"""A refused device tries again within seconds, for days; one line each time is enough in this."""
+
+MAX_RECENT: Final = 4096
 
 _log = structlog.get_logger(__name__)
 
@@ -33,7 +40,8 @@ class Admission:
         self._clock = clock
         self._database = database
         self._commits = commits
-        self._waiting_refusals = 0
+        self._refusals: list[_Refusal] = []
+        self._quiet_until_s: dict[tuple[DeviceId, str], float] = {}
         self.tasks: set[asyncio.Task[None]] = set()
         """Keys that are being pinned."""
 
@@ -111,8 +119,17 @@ class Admission:
         transport: str,
         ip_address: str,
     ) -> None:
-        """For the operator: in the log, in a metric, and in the database for a while."""
+        """For the operator: in a metric always, in the log and the database if it is news."""
         metrics.refused.labels(reason=reason).inc()
+        now_s = self._clock.monotonic()
+        if (
+            self._quiet_until_s.get((device_id, reason), 0.0) > now_s
+            or len(self._refusals) >= MAX_REFUSALS_IN_A_SECOND
+        ):
+            return
+        if len(self._quiet_until_s) >= MAX_RECENT:
+            self._quiet_until_s.clear()
+        self._quiet_until_s[device_id, reason] = now_s + QUIET_S
         fingerprint = None if public_key is None else keys.fingerprint(public_key)
         _log.warning(
             "device.refused",
@@ -122,23 +139,35 @@ class Admission:
             transport=transport,
             address=ip_address,
         )
-        if self._waiting_refusals >= MAX_WAITING_REFUSALS:
+        self._refusals.append(
+            _Refusal(device_id, reason, fingerprint, transport, ip_address, self._clock.now_ms())
+        )
+
+    def flush(self) -> None:
+        """Write down who was refused since the last time, together. Called once a second."""
+        if not self._refusals:
             return
-        self._waiting_refusals += 1
-        at_ms = self._clock.now_ms()
+        noted, self._refusals = self._refusals, []
 
         def write(connection: Connection) -> None:
-            refusals.note(
-                connection,
-                device_id,
-                reason,
-                fingerprint=fingerprint,
-                transport=transport,
-                address=ip_address,
-                at_ms=at_ms,
-            )
+            for refusal in noted:
+                refusals.note(
+                    connection,
+                    refusal.device_id,
+                    refusal.reason,
+                    fingerprint=refusal.fingerprint,
+                    transport=refusal.transport,
+                    address=refusal.address,
+                    at_ms=refusal.at_ms,
+                )
 
-        def written(_ok: bool) -> None:
-            self._waiting_refusals -= 1
+        self._commits.submit(write, lambda ok: None)
 
-        self._commits.submit(write, written)
+
+class _Refusal(msgspec.Struct, frozen=True):
+    device_id: DeviceId
+    reason: str
+    fingerprint: str | None
+    transport: str
+    address: str
+    at_ms: int

@@ -14,7 +14,7 @@ from cyan.wire import coap
 from cyan.wire.dtls import alerts
 from cyan.wire.dtls.record import ALERT, APPLICATION_DATA, HANDSHAKE, MOVED_CID, ServerRecords
 from cyan.wire.errors import MalformedError, MisuseError
-from cyan.wire.exchange import Build, Exchange, OnResponse
+from cyan.wire.exchange import MIN_TIMEOUT_S, Build, Exchange, OnResponse
 from cyan.wire.messages import encode_event
 
 ID_CHECKPOINT = 0x3FF
@@ -55,7 +55,7 @@ class DatagramLink(Link):
         self.ids = ids
         self.is_moving = False
         self.budget = 0
-        """Datagrams that it may send until `_budget_ends_s`."""
+        """Records that it may send until `_budget_ends_s`."""
         self._budget_ends_s = 0.0
         self._timer_s = 0.0
 
@@ -69,9 +69,9 @@ class DatagramLink(Link):
         super().rest(now_s)
         self.records.release_ciphers()
 
-    def may_speak(self, now_s: float) -> bool:
-        """Asked when the budget is used up. What is dropped comes again, 4 s later; no firmware
-        sends so much that it could lose its session by it."""
+    def _may_speak(self, now_s: float) -> bool:
+        """Asked when the budget is used up, which only authentic records do. What is dropped comes
+        again, 4 s later; no firmware sends so much that it could lose its session by it."""
         if now_s < self._budget_ends_s:
             metrics.dropped_over_rate.inc()
             return False
@@ -97,6 +97,9 @@ class DatagramLink(Link):
             # Only a record newer than all seen moves the session: an old one may be a replay.
             self.host.on_moved_to(self, address)
         content_type, content = opened
+        self.budget -= 1
+        if self.budget < 0 and not self._may_speak(now_s):
+            return
         if content_type != APPLICATION_DATA or self.ended is not None:
             self._on_other_record(content_type, content)
             return
@@ -213,7 +216,9 @@ class DatagramLink(Link):
     def _on_event_ended(self, how: str) -> None:
         if how == "timeout":
             metrics.undelivered_unanswered.inc()
-            self.leave("messages of ours were not answered")
+            # On a bad network one message in a hundred finds no answer, from a device that talks.
+            if self.host.now_s() - self.heard_s >= MIN_TIMEOUT_S:
+                self.leave("messages of ours were not answered")
 
     def _set_timer(self, due_s: float) -> None:
         if self._timer_s == 0.0 or due_s < self._timer_s:

@@ -16,7 +16,7 @@ from cyan.core.bus import Bus
 from cyan.core.clock import Clock
 from cyan.core.config import Config
 from cyan.core.db.engine import Database
-from cyan.core.ids import DeviceId
+from cyan.core.ids import DeviceId, share_device_id
 from cyan.core.secrets import Vault
 from cyan.devices import presence, refusals
 from cyan.devices.ownership import Ownership
@@ -183,6 +183,7 @@ class Gateway:
         while self._admission.tasks:
             await asyncio.gather(*self._admission.tasks, return_exceptions=True)
         self._listener.stop()
+        self._admission.flush()
         await self._database.write(self._keeper.last_flush(self.now_s()))
         self._sender.close()
 
@@ -288,7 +289,7 @@ class Gateway:
     ) -> None:
         """Compare id and key; `then(was_online)` when they belong together, `failed()` when the
         database could not tell."""
-        device_id = DeviceId(hello.device_id.hex())
+        device_id = share_device_id(hello.device_id.hex())
         public_key = link.session.public_key
 
         def admitted() -> None:
@@ -476,6 +477,7 @@ class Gateway:
             self._handshakes.expire(now_s)
             self._listener.expire(now_s)
             self._expire_unfinished()
+            self._admission.flush()
             metrics.devices_online.set(self._presence.online_count())
             self._keeper.flush(now_s, self.now_ms())
 

@@ -11,7 +11,7 @@ from typing import Final
 
 import structlog
 
-from cyan.core.ids import DeviceId
+from cyan.core.ids import share_device_id
 from cyan.devices.presence import PresenceRow
 from cyan.events.model import MAX_DATA_BYTES, Event
 from cyan.gateway import effects as fx
@@ -232,6 +232,9 @@ class Link(ABC):
 
     def _perform_rare(self, effect: fx.Effect, answer_to: int) -> None:
         device_id = self.session.device_id
+        if self.ended is not None:
+            # By an effect before this one.
+            return
         if isinstance(effect, fx.Admit):
             self.host.admit(
                 self,
@@ -271,7 +274,7 @@ class Link(ABC):
 
     def _on_admitted(self, effect: fx.Admit, answer_to: int, was_online: bool) -> None:
         """The id belongs to the key."""
-        device_id = DeviceId(effect.hello.device_id.hex())
+        device_id = share_device_id(effect.hello.device_id.hex())
         self.last_handshake_ms = self.host.now_ms()
         self.on_fresh_session(answer_to)
         found = hello.on_admitted(
@@ -370,7 +373,10 @@ class Link(ABC):
         self.host.came_online(self, stored)
 
     def _came_back(self) -> None:
-        """A new message after the device counted as offline: its session goes on."""
+        """A new message after the device counted as offline: its session goes on, unless the
+        answer to it has just ended it."""
+        if self.ended is not None:
+            return
         self._arrive()
         assert self.session.device_id is not None
         self.host.emit(

@@ -128,9 +128,6 @@ class Receiver:
                     if link is None:
                         self._on_unknown(datagram, address)
                         continue
-                    link.budget -= 1
-                    if link.budget < 0 and not link.may_speak(now_s):
-                        continue
                     try:
                         if len(datagram) > 20 and datagram[19] << 8 | datagram[20] == (
                             len(datagram) - 21
@@ -169,9 +166,6 @@ class Receiver:
             record, has_moved = moved[1], True
         if link is None or link.session.has_connection_id:
             metrics.dropped_unknown_session.inc()
-            return
-        link.budget -= 1
-        if link.budget < 0 and not link.may_speak(now_s):
             return
         try:
             for part in split_records(record):

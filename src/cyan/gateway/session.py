@@ -10,7 +10,7 @@ from typing import Final, TypeVar, cast
 import msgspec
 
 from cyan.core.errors import ConfigError
-from cyan.core.ids import DeviceId
+from cyan.core.ids import DeviceId, share_device_id
 from cyan.wire.blockwise import Reassembly
 from cyan.wire.dtls.record import Keys
 from cyan.wire.messages import DEVICE_INITIATED_DESCRIBE, Hello, Subscribe
@@ -161,7 +161,8 @@ def decode_cold(connection_id: bytes, format_number: int, stored: bytes) -> Sess
         cold.public_key,
         has_connection_id=cold.has_connection_id,
     )
-    session.device_id = DeviceId(cold.device_id) if cold.device_id is not None else None
+    if cold.device_id is not None:
+        session.device_id = share_device_id(cold.device_id)
     session.hello = without_id(cold.hello)
     session.has_system = cold.has_system
     session.has_application = cold.has_application

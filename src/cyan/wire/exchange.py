@@ -19,6 +19,9 @@ ACK_TIMEOUT_S: Final = 4.0
 """The first retransmission, as the device's own scheme has it (device-protocol.md §2.2)."""
 
 MAX_TRANSMITS: Final = 4
+MIN_TIMEOUT_S: Final = ACK_TIMEOUT_S * (2**MAX_TRANSMITS - 1)
+"""From the first send to giving up, if no interval is stretched: 60 s."""
+
 MAX_STRETCH: Final = 0.5
 """Each interval is stretched by up to a half, at random (RFC 7252 §4.2, ACK_RANDOM_FACTOR)."""
 
@@ -204,11 +207,7 @@ class Exchange:
     @property
     def is_full(self) -> bool:
         """Whether MAX_OUTSTANDING of our messages wait, so that `send` would refuse one more."""
-        return (
-            self._by_id is not None
-            and self._by_token is not None
-            and len(self._by_id) + len(self._by_token) >= MAX_OUTSTANDING
-        )
+        return len(self._by_id or ()) + len(self._by_token or ()) >= MAX_OUTSTANDING
 
     def take_message_id(self) -> int:
         message_id = self.next_message_id
@@ -230,8 +229,6 @@ class Exchange:
         `stretch` is 0 to 1, at random. Raises BusyError when MAX_OUTSTANDING wait already, or no
         token is free.
         """
-        if self._by_id is None or self._by_token is None:
-            self._by_id, self._by_token = {}, {}
         if self.is_full:
             raise BusyError("too many confirmable messages wait for this device")
         token = self._take_token(now_s) if on_response is not None else 0
@@ -239,8 +236,12 @@ class Exchange:
         data = build(message_id, bytes((token,)))
         due = now_s + ACK_TIMEOUT_S * (1 + MAX_STRETCH * stretch)
         request = Request(message_id, token, data, due, on_end, on_response)
+        if self._by_id is None:
+            self._by_id = {}
         self._by_id[message_id] = request
         if on_response is not None:
+            if self._by_token is None:
+                self._by_token = {}
             self._by_token[token] = request
         return request
 
@@ -256,7 +257,7 @@ class Exchange:
 
     def on_ack(self, message: coap.Message) -> None:
         """An acknowledgement came, empty or with the response in it. Unknown ids are ignored."""
-        request = self._by_id.pop(message.message_id, None) if self._by_id else None
+        request = self._take(message.message_id)
         if request is None:
             return
         request.acknowledged = True
@@ -271,13 +272,12 @@ class Exchange:
             return
         request = self._by_token.get(message.token[0])
         if request is not None:
-            if self._by_id:
-                self._by_id.pop(request.message_id, None)
+            self._take(request.message_id)
             self._respond(request, message)
 
     def is_waiting_for(self, message_id: int) -> bool:
         """Whether a message of ours with this id is not acknowledged yet."""
-        return bool(self._by_id) and message_id in (self._by_id or ())
+        return self._by_id is not None and message_id in self._by_id
 
     def on_pong(self) -> None:
         """An empty acknowledgement came whose id says nothing: the oldest message that awaits no
@@ -286,12 +286,12 @@ class Exchange:
             return
         for request in self._by_id.values():
             if request.on_response is None:
-                del self._by_id[request.message_id]
+                self._take(request.message_id)
                 self._end(request, "acknowledged")
                 return
 
     def on_reset(self, message_id: int) -> None:
-        request = self._by_id.pop(message_id, None) if self._by_id else None
+        request = self._take(message_id)
         if request is not None:
             self._forget_token(request)
             self._end(request, "reset")
@@ -304,7 +304,7 @@ class Exchange:
             if request.due_s > now_s:
                 continue
             if request.transmits == MAX_TRANSMITS:
-                del self._by_id[request.message_id]
+                self._take(request.message_id)
                 self._rest_token(request, now_s)
                 self._end(request, "timeout")
                 continue
@@ -321,8 +321,7 @@ class Exchange:
 
     def cancel(self, request: Request, now_s: float) -> None:
         """Nobody waits for this one any more: it is neither sent again nor reported."""
-        if self._by_id:
-            self._by_id.pop(request.message_id, None)
+        self._take(request.message_id)
         self._rest_token(request, now_s)
 
     def cancel_all(self, how: str) -> None:
@@ -339,13 +338,27 @@ class Exchange:
             request.on_response(message)
         self._end(request, "answered")
 
-    def _forget_token(self, request: Request) -> None:
-        if self._by_token and self._by_token.get(request.token) is request:
-            del self._by_token[request.token]
+    def _take(self, message_id: int) -> Request | None:
+        """Out of those that wait for an acknowledgement; most devices have none most of the time,
+        and no dictionary for them."""
+        if not self._by_id:
+            return None
+        request = self._by_id.pop(message_id, None)
+        if not self._by_id:
+            self._by_id = None
+        return request
+
+    def _forget_token(self, request: Request) -> bool:
+        """Whether it still had its token, which is free now."""
+        if not self._by_token or self._by_token.get(request.token) is not request:
+            return False
+        del self._by_token[request.token]
+        if not self._by_token:
+            self._by_token = None
+        return True
 
     def _rest_token(self, request: Request, now_s: float) -> None:
-        if self._by_token and self._by_token.get(request.token) is request:
-            del self._by_token[request.token]
+        if self._forget_token(request):
             if self._resting is None:
                 self._resting = {}
             self._resting[request.token] = now_s + REST_S

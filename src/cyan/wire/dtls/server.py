@@ -177,7 +177,8 @@ class ServerHandshake:
         )
         self.connection_id = connection_id
         self._random = entropy[: bodies.RANDOM_BYTES]
-        self._ephemeral = bodies.ephemeral_key(entropy)
+        ephemeral = bodies.ephemeral_key(entropy)
+        self._ephemeral: ec.EllipticCurvePrivateKey | None = ephemeral
         self._transcript = sha256(hello.message)
         self._send_message_seq = hello.message_seq
         self._record_sequence = hello.record_sequence
@@ -204,7 +205,7 @@ class ServerHandshake:
             (
                 SERVER_KEY_EXCHANGE,
                 bodies.encode_server_key_exchange(
-                    hello.random + self._random, bodies.encode_point(self._ephemeral), server_key
+                    hello.random + self._random, bodies.encode_point(ephemeral), server_key
                 ),
             ),
             (CERTIFICATE_REQUEST, bodies.CERTIFICATE_REQUEST_BODY),
@@ -337,6 +338,7 @@ class ServerHandshake:
     def _on_client_key_exchange(self, message: Message) -> None:
         peer = bodies.decode_client_key_exchange(message.body)
         self._transcript.update(message.encoded)
+        assert self._ephemeral is not None
         premaster = bodies.shared_secret(self._ephemeral, peer)
         randoms = (self._hello.random, self._random)
         if self._has_extended_master_secret:
@@ -380,6 +382,16 @@ class ServerHandshake:
             finished=finished.encoded,
         )
         self.final_flight_due = True
+        self._release()
+
+    def _release(self) -> None:
+        """Keep only what knows a repeated Finished: handshakes are kept for a while after their
+        end, and there can be thousands."""
+        self._ephemeral = self._peer_key = None
+        self._flight_messages = []
+        self._master = b""
+        if self._records is not None:
+            self._records.release_ciphers()
 
     def _is_our_hello(self, fragment: Fragment) -> bool:
         return (
