@@ -9,9 +9,11 @@ T = TypeVar("T")
 class FairQueue(Generic[T]):
     """Bounded in all, and round-robin over the sources of what waits.
 
-    When it is full, a source that has its share already loses what it adds; one that has less takes
-    the place of the last that a busier one has waiting. So a flood from one source displaces
-    nothing of the others.
+    When it is full, the last item of the source that has most waiting gives way, if that one has
+    more than the newcomer's source even then; else the newcomer is lost. So a flood from one source
+    displaces nothing of the others, and a flood from many displaces nothing at all.
+
+    Every step takes the same time however many sources there are.
     """
 
     def __init__(self, limit: int) -> None:
@@ -19,7 +21,9 @@ class FairQueue(Generic[T]):
         self._size = 0
         self._lanes: dict[bytes, deque[T]] = {}
         self._turn: deque[bytes] = deque()
-        self._busiest = b""
+        # The sources that have so many items waiting, and the most that one has.
+        self._by_length: dict[int, dict[bytes, None]] = {}
+        self._longest = 0
 
     def __len__(self) -> int:
         return self._size
@@ -27,30 +31,44 @@ class FairQueue(Generic[T]):
     def push(self, source: bytes, item: T) -> T | None:
         """Queue an item; returns the one that had to give way for it, which can be itself."""
         lane = self._lanes.get(source)
+        length = 0 if lane is None else len(lane)
+        given_way: T | None = None
+        if self._size < self._limit:
+            self._size += 1
+        elif self._longest > length + 1:
+            busiest = next(iter(self._by_length[self._longest]))
+            given_way = self._lanes[busiest].pop()
+            self._count(busiest, self._longest, self._longest - 1)
+        else:
+            return item
         if lane is None:
             lane = self._lanes[source] = deque()
             self._turn.append(source)
-        if self._size < self._limit:
-            lane.append(item)
-            self._size += 1
-            return None
-        share = self._limit // len(self._lanes)
-        if len(lane) >= max(share, 1):
-            return item
-        if len(self._lanes.get(self._busiest, ())) <= share:
-            self._busiest = max(self._lanes, key=lambda name: len(self._lanes[name]))
         lane.append(item)
-        return self._lanes[self._busiest].pop()
+        self._count(source, length, length + 1)
+        return given_way
 
     def pop(self) -> T:
         """The next item in turn. IndexError when nothing waits."""
-        while True:
-            source = self._turn.popleft()
-            lane = self._lanes[source]
-            if not lane:
-                del self._lanes[source]
-                continue
-            item = lane.popleft()
-            self._size -= 1
+        source = self._turn.popleft()
+        lane = self._lanes[source]
+        item = lane.popleft()
+        self._size -= 1
+        self._count(source, len(lane) + 1, len(lane))
+        if lane:
             self._turn.append(source)
-            return item
+        else:
+            del self._lanes[source]
+        return item
+
+    def _count(self, source: bytes, before: int, after: int) -> None:
+        """One item more or less of this source."""
+        if before:
+            alike = self._by_length[before]
+            del alike[source]
+            if not alike:
+                del self._by_length[before]
+        if after:
+            self._by_length.setdefault(after, {})[source] = None
+        if after > self._longest or (before == self._longest and before not in self._by_length):
+            self._longest = after
