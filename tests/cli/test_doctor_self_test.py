@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from cyan.cli.doctoring import selftest, store
+from cyan.cli.doctoring import selftest, store, testdevice
 from cyan.cli.doctoring.processes import TCP, UDP
 from cyan.core.db.engine import Database
 from tests.cli.doctor import doctor, found_by, installation, levels
@@ -152,7 +152,7 @@ def test_what_a_killed_doctor_left_behind_is_taken_out_by_the_next(
             "UPDATE devices_device SET registered_at_ms = registered_at_ms - ? WHERE name = ?",
             (selftest.LEFT_BEHIND_MS, selftest.NAME),
         )
-    monkeypatch.setattr(selftest, "BOARDS", {})  # nothing new, only what was left behind
+    monkeypatch.setattr(testdevice, "BOARDS", {})  # nothing new, only what was left behind
     assert found_by(selftest.check_connecting, installation(server.data)) == {}
     assert _traces(server.data) == []
 
@@ -174,7 +174,7 @@ def test_it_can_be_left_out(server: Server) -> None:
 def test_a_server_with_another_key_than_the_folder_is_found_out(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(selftest, "BOARDS", {UDP: selftest.BOARDS[UDP]})
+    monkeypatch.setattr(testdevice, "BOARDS", {UDP: testdevice.BOARDS[UDP]})
     with serving(tmp_path / "data", {"CYAN_TCP_PORT": "0"}) as server:
         (server.data / "server_udp.pem").unlink()
         done(
@@ -190,8 +190,8 @@ def test_a_server_with_another_key_than_the_folder_is_found_out(
 def test_a_log_that_cannot_be_written_is_found_out(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(selftest, "BOARDS", {TCP: selftest.BOARDS[TCP]})
-    monkeypatch.setattr(selftest, "ACKNOWLEDGED_WITHIN_S", 2.0)
+    monkeypatch.setattr(testdevice, "BOARDS", {TCP: testdevice.BOARDS[TCP]})
+    monkeypatch.setattr(testdevice, "ACKNOWLEDGED_WITHIN_S", 2.0)
     server = Server(migrated(tmp_path / "data"), {"CYAN_TCP_PORT": "0"})
     try:
         server.start()

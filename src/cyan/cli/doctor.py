@@ -13,7 +13,7 @@ from cyan.cli.doctoring.configuration import read_settings
 from cyan.cli.doctoring.examination import CONFIGURATION, Findings, examine
 from cyan.cli.doctoring.installation import look_at
 from cyan.cli.doctoring.report import as_json, count, group_lines, line_width, summary_line
-from cyan.cli.doctoring.selftest import ENDINGS
+from cyan.cli.doctoring.testdevice import ENDINGS
 from cyan.cli.options import server_options
 from cyan.core import log
 from cyan.core.clock import SystemClock
