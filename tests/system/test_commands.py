@@ -268,5 +268,5 @@ def test_the_same_seed_makes_the_same_devices(tmp_path: Path) -> None:
 
 def test_help_names_every_command() -> None:
     said = done("--help")
-    for command in ("dev", "serve", "migrate", "user", "device", "keys", "sim"):
+    for command in ("dev", "serve", "migrate", "user", "device", "keys", "sim", "doctor"):
         assert re.search(rf"^  {command} ", said, re.MULTILINE)
