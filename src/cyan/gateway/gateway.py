@@ -347,7 +347,10 @@ class Gateway:
         """A session of before the restart: its device is online if it was, and not silent since."""
         self._links[link.session.connection_id] = link
         if not link.session.has_connection_id:
-            self._by_address[link.address] = link
+            there = self._by_address.get(link.address)
+            # Devices behind one NAT may have had the address one after the other.
+            if there is None or there.heard_s <= link.heard_s:
+                self._by_address[link.address] = link
         device_id = link.session.device_id
         if device_id is None:
             self._unfinished[link.session.connection_id] = link
