@@ -42,6 +42,8 @@ class Board(Speaker):
         super().__init__(world, index, platform_id=platform_id, respond=acknowledge)
         self.has_connection_id = has_connection_id
         self.key = ec.derive_private_key(0xD0000 + index, ec.SECP256R1())
+        self.splits_records = False
+        """Each record is a datagram of its own, as older TLS libraries have it."""
         self.port = 40_000 + index
         self.datagrams: list[bytes] = []
         self.alerts: list[bytes] = []
@@ -79,7 +81,8 @@ class Board(Speaker):
     # -- network -------------------------------------------------------------------------------
 
     def send(self, datagram: bytes) -> None:
-        self.world.arrive(datagram, self.address)
+        for each in split_records(datagram) if self.splits_records else (datagram,):
+            self.world.arrive(each, self.address)
 
     def transmit(self, message: bytes) -> bytes:
         assert self.records is not None
