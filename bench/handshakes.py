@@ -56,7 +56,7 @@ def measure(settings: Settings, folder: Path) -> Findings:
 
 
 def _floor(core: str, count: int, folder: Path) -> Meter:
-    with Child("bench.primitives", core, str(count), log=folder / "floor.log") as floor:
+    with Child("bench.primitives", core, str(count), "udp", log=folder / "floor.log") as floor:
         meter = Meter(floor.pid)
         meter.wall_s, meter.server_s = floor.ready["wall_s"], floor.ready["cpu_s"]
     return meter

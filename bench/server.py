@@ -54,8 +54,8 @@ def main(data: Path, core: int, kind: str, udp_port: int) -> None:
 
     async def serve(stop: asyncio.Event) -> None:
         def on_ready(_parts: Parts) -> None:
-            ready = {"udp_port": server.udp_port, "http_port": server.http_port}
-            print(json.dumps(ready), flush=True)
+            ports = ("udp_port", "tcp_port", "http_port")
+            print(json.dumps({name: getattr(server, name) for name in ports}), flush=True)
 
         def on_input() -> None:
             line = os.read(0, 4096)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from sqlalchemy import Connection
 
@@ -15,8 +15,9 @@ from cyan.core.db import migrate
 from cyan.core.db.engine import Database
 from cyan.core.ids import UserId, parse_device_id
 from cyan.devices import keys
-from cyan.gateway.keys import open_server_key
-from cyan.sim.identity import Identity, make_identities
+from cyan.gateway.keys import open_server_key, open_stream_key
+from cyan.sim.identity import Identity
+from cyan.sim.platforms import Transport
 
 SEED = "bench"
 ACTOR = "operator"
@@ -36,10 +37,15 @@ class World:
     server_key: ec.EllipticCurvePublicKey
     access_token: str
 
-    def add(self, count: int) -> None:
+    @property
+    def stream_key(self) -> rsa.RSAPublicKey:
+        """The server's key for TCP."""
+        return open_stream_key(self.data).public_key()
+
+    def add(self, count: int, transport: Transport = Transport.UDP) -> None:
         """Register so many devices more, beside the running server if there is one."""
         known = len(self.identities)
-        added = make_identities(SEED, known + count)[known:]
+        added = [Identity(SEED, known + i, transport) for i in range(count)]
         db = Database(self.data / "cyan.db")
         try:
             for start in range(0, count, REGISTERED_AT_ONCE):
@@ -69,8 +75,7 @@ def _register(connection: Connection, identities: list[Identity], owner: UserId)
     at_ms = SystemClock().now_ms()
     for identity in identities:
         device_id = parse_device_id(identity.device_id)
-        public = identity.key.public_key().public_bytes(
-            Encoding.DER, PublicFormat.SubjectPublicKeyInfo
-        )
+        key = identity.key if identity.transport is Transport.UDP else identity.rsa_key
+        public = key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
         keys.add(connection, device_id, actor=ACTOR, at_ms=at_ms, owner_id=owner)
         keys.pin(connection, device_id, public, actor=ACTOR, at_ms=at_ms)
