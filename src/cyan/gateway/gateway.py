@@ -29,6 +29,7 @@ from cyan.gateway.admission import Admission
 from cyan.gateway.adoption import purpose, restore_links
 from cyan.gateway.attendance import Attendance
 from cyan.gateway.commits import Commits
+from cyan.gateway.conversation import describe
 from cyan.gateway.datagrams import DatagramLink
 from cyan.gateway.deviceids import UNKNOWN, DeviceIds
 from cyan.gateway.effects import Work
@@ -362,6 +363,7 @@ class Gateway:
             self.listen(link, subscription)
         if self._presence.was_online(device_id):
             self._attendance.goes_on(device_id, link)
+            link.perform(describe.still_to_ask(link.session))
         else:
             link.has_left = True
 

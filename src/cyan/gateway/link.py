@@ -382,6 +382,8 @@ class Link(ABC):
         self.host.emit(
             self.session.device_id, hello.STATUS_EVENT, "online", self.session.product_version
         )
+        # A question of before may have been lost, with the server that asked it.
+        self.perform(describe.still_to_ask(self.session))
 
     def _answer(self, answer_to: int, data: bytes) -> None:
         if answer_to < 0:

@@ -17,7 +17,7 @@ from cyan.wire.describe import (
     decode_describe,
 )
 from cyan.wire.errors import MalformedError
-from cyan.wire.messages import APPLICATION, DescribePost
+from cyan.wire.messages import APPLICATION, SYSTEM, DescribePost
 
 PENDING_EVENT = "particle/device/updates/pending"
 
@@ -83,11 +83,22 @@ def on_described(
             # Until the first such event after its boot the device's update status is "unknown",
             # and applications wait for it before they sleep (device-protocol.md §3.11).
             after.append(Tell(PENDING_EVENT, "false"))
-    if session.has_system and not session.has_application and not session.describes_itself:
-        # One flag at a time: firmware from 3.3 on disconnects at two (§3.3.1), and the oldest has
-        # told both by now.
-        after.append(Ask(APPLICATION))
+    if session.has_system:
+        after += still_to_ask(session)
     return (Save(tuple(works), reply, tuple(after)),)
+
+
+def still_to_ask(session: Session) -> Sequence[Effect]:
+    """Ask firmware that does not describe itself for what it has not told yet.
+
+    One flag at a time: firmware from 3.3 on disconnects at two (§3.3.1). The oldest tells both at
+    once.
+    """
+    if session.hello is None or session.describes_itself:
+        return ()
+    if not session.has_system:
+        return (Ask(SYSTEM),)
+    return () if session.has_application else (Ask(APPLICATION),)
 
 
 def _whole(session: Session, post: DescribePost) -> bytes | None:

@@ -8,9 +8,10 @@ from cyan.core.ids import DeviceId
 from cyan.devices import description, presence
 from cyan.devices.presence import PresenceRow
 from cyan.gateway import store
-from cyan.gateway.effects import Admit, Arrive, Ask, Effect, Emit, End, Greet, Save
+from cyan.gateway.conversation import describe
+from cyan.gateway.effects import Admit, Arrive, Effect, Emit, End, Greet, Save
 from cyan.gateway.session import Session, without_id
-from cyan.wire.messages import DEVICE_ID_BYTES, SYSTEM, Hello
+from cyan.wire.messages import DEVICE_ID_BYTES, Hello
 
 STATUS_EVENT = "spark/status"
 
@@ -63,6 +64,5 @@ def on_admitted(
     after: list[Effect] = [*offline, Arrive(row), Emit(STATUS_EVENT, "online")]
     if session.is_stream or hello.platform_id in GEN_2_PLATFORMS:
         after.insert(0, Greet())
-    if not session.describes_itself:
-        after.append(Ask(SYSTEM))
+    after += describe.still_to_ask(session)
     return (Save((keep, newest, present), after=tuple(after)),)
