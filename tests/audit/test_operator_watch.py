@@ -3,7 +3,7 @@
 from cyan.accounts import people
 from cyan.accounts.passwords import Passwords
 from cyan.audit.store import record
-from cyan.audit.watch import OperatorWatch
+from cyan.audit.watch import PAGE, OperatorWatch
 from cyan.core.db.engine import Database
 from tests.cast import Cast
 
@@ -31,11 +31,11 @@ def test_each_new_entry_of_the_operator_is_acted_on_once(db: Database) -> None:
 def test_more_entries_than_one_look_takes_are_acted_on_at_the_next(db: Database) -> None:
     seen: list[str] = []
     watch = OperatorWatch(db, {"x.done": seen.append})
-    for number in range(250):
+    for number in range(PAGE + 50):
         noted(db, "operator", "x.done", f"x:{number}")
     watch.look()
     watch.look()
-    assert seen == [str(number) for number in range(250)]
+    assert seen == [str(number) for number in range(PAGE + 50)]
 
 
 def test_a_password_command_tells_which_tokens_it_revoked(

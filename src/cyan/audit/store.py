@@ -19,7 +19,7 @@ from sqlalchemy import (
     select,
 )
 
-from cyan.core.db.engine import Database
+from cyan.core.db.engine import Database, Prepared
 from cyan.core.db.schema import metadata
 
 MAX_PAGE = 200
@@ -53,11 +53,11 @@ _BEFORE = (
 _BEFORE_BY_ACTOR = _BEFORE.where(audit_entry.c.actor == bindparam("actor"))
 _BEFORE_BY_SUBJECT = _BEFORE.where(audit_entry.c.subject == bindparam("subject"))
 
-_AFTER = (
-    select(audit_entry)
+_AFTER = Prepared(
+    select(audit_entry.c.id, audit_entry.c.action, audit_entry.c.subject)
     .where(audit_entry.c.actor == bindparam("actor"), audit_entry.c.id > bindparam("after_id"))
     .order_by(audit_entry.c.id)
-    .limit(MAX_PAGE)
+    .limit(bindparam("page"))
 )
 _NEWEST = select(func.max(audit_entry.c.id))
 
@@ -125,10 +125,12 @@ def list_entries(
     return [_entry(row._mapping) for row in database.rows(statement, parameters)]
 
 
-def list_after(database: Database, actor: str, after_id: int) -> list[Entry]:
-    """The oldest entries of an actor after that id, at most MAX_PAGE."""
-    rows = database.rows(_AFTER, {"actor": actor, "after_id": after_id})
-    return [_entry(row._mapping) for row in rows]
+def actions_after(
+    database: Database, actor: str, after_id: int, limit: int
+) -> list[tuple[int, str, str]]:
+    """(id, action, subject) of an actor's entries after that id, oldest first."""
+    found = _AFTER.rows(database, {"actor": actor, "after_id": after_id, "page": limit})
+    return [(int(id_), str(action), str(subject)) for id_, action, subject in found]
 
 
 def newest_id(database: Database) -> int:
