@@ -18,6 +18,9 @@ from cyan.core.config import Config
 from cyan.events.log import Done, EventLog
 from cyan.events.model import Event
 
+MESSAGES_PER_S = 100_000
+"""Of one device: a few of them stand for many here, and shall not be held back."""
+
 
 class SwitchedLog(EventLog):
     """An event log that answers as if it had written, while `is_real` is False.
@@ -48,7 +51,13 @@ class SwitchedLog(EventLog):
 def main(data: Path, core: int, kind: str, udp_port: int) -> None:
     pin(core)
     log.configure("text", "info")
-    config = Config(data=data, http_port=0, udp_port=udp_port, tcp_port=0)
+    config = Config(
+        data=data,
+        http_port=0,
+        udp_port=udp_port,
+        tcp_port=0,
+        device_messages_per_s=MESSAGES_PER_S,
+    )
     server = Server(config, log_factory=SwitchedLog)
     SwitchedLog.is_real = kind == "real"
 
