@@ -33,6 +33,7 @@ from cyan.core.ids import DeviceId, UserId
 from cyan.core.secrets import open_vault
 from cyan.devices import api as devices_api
 from cyan.devices.access import DeviceAccess
+from cyan.devices.claimcodes import ClaimCodes
 from cyan.devices.claiming import Claiming
 from cyan.devices.model import CELLULAR_PLATFORMS
 from cyan.devices.ownership import Ownership
@@ -51,6 +52,9 @@ from cyan.gateway.calls import DeviceLinks
 from cyan.gateway.gateway import Gateway
 from cyan.gateway.keys import open_server_key, open_stream_key
 from cyan.gateway.udp import bind, datagram_socket
+from cyan.health import api as health_api
+from cyan.health.jobs import VitalsRetention
+from cyan.health.service import Vitals
 from cyan.rest import unbuilt
 from cyan.rest.application import build_asgi
 from cyan.rest.auth import Auth
@@ -155,11 +159,15 @@ def _routes(parts: Parts) -> list[Route]:
     access = DeviceAccess(parts.database)
     claiming = Claiming(parts.database, parts.clock, parts.bus, parts.ownership, parts.presence)
     resource = DeviceResource(parts.database, parts.clock, parts.presence)
-    calls = Calls(DeviceLinks(parts.gateway))
+    claim_codes = ClaimCodes(parts.database, parts.clock, parts.bus, parts.ownership)
+    links = DeviceLinks(parts.gateway)
+    calls = Calls(links)
     return [
         *accounts_api.routes(parts.people, parts.tokens, _device_counts(parts.database)),
         *devices_api.routes(access, claiming, resource),
+        *devices_api.claim_code_routes(claim_codes),
         *calls_api.routes(access, calls, parts.presence, resource),
+        *health_api.routes(access, Vitals(parts.database, links)),
         *events_api.routes(parts.events, parts.hub, parts.cursors, access),
         *unbuilt.routes(),
         Route("GET", "/health", _health(parts), Auth.NONE, summary="Whether all parts are ready."),
@@ -240,6 +248,7 @@ def _jobs(parts: Parts) -> list[Coroutine[None, None, None]]:
     days, mib = parts.config.event_retention_days, parts.config.event_retention_mib
     return [
         Retention(parts.database, parts.clock, days=days, mib=mib).run(),
+        VitalsRetention(parts.database, parts.clock).run(),
         OperatorWatch(parts.database, _reactions(parts)).run(),
     ]
 

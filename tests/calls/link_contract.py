@@ -22,6 +22,7 @@ async def check_connected(link: DeviceLink, device_id: DeviceId) -> None:
     assert await link.read_variable(device_id, "answer") == b"\0\0\0\x2a"
     await link.ping(device_id)
     await link.signal(device_id, True)
+    link.request_vitals(device_id)
     assert link.send_event(device_id, "particle/device/name", b"attic") is True
 
 
@@ -30,6 +31,8 @@ async def check_offline(link: DeviceLink, device_id: DeviceId) -> None:
     for call in _CALLS:
         with pytest.raises(DeviceOfflineError):
             await call(link, device_id)
+    with pytest.raises(DeviceOfflineError):
+        link.request_vitals(device_id)
     assert link.send_event(device_id, "particle/device/name", b"attic") is False
 
 

@@ -93,7 +93,7 @@ async def test_the_same_seed_makes_the_same_run(tmp_path: Path) -> None:
     first, second = make_folder(tmp_path, "first"), make_folder(tmp_path, "second")
     told = await run("one", first)
     assert await run("one", second) == told
-    assert sum("acknowledged" in line.lower() for line in told) > 100
+    assert sum("acknowledged" in line.lower() for line in told) > 80
     for name in ("journal", "journal.sent", "journal.faults"):
         assert (first / name).read_bytes() == (second / name).read_bytes()
         assert (first / name).read_bytes()

@@ -27,9 +27,16 @@ class DescribeQuestion:
         self._device_id = device_id
         self._flags = flags
         self._blocks = Reassembly()
+        self._asked_s = 0.0
+
+    def on_time(self, _now_s: float) -> None:
+        """Ask now, if the device is still there."""
+        if self._link.is_online and self._link.ended is None:
+            self.ask()
 
     def ask(self, block_number: int = 0, szx: int = 0) -> None:
         """Send the request; the answer is awaited without end, since it ends with the session."""
+        self._asked_s = self._link.host.now_s()
         try:
             self._link.request(
                 lambda message_id, token: encode_describe_request(
@@ -60,11 +67,17 @@ class DescribeQuestion:
                     return
             content_format = coap.decode_uint(coap.find_option(message, coap.CONTENT_FORMAT) or b"")
             assert payload is not None
-            self._link.perform(
-                describe.on_described(
-                    self._link.session, self._device_id, self._flags, content_format, payload
-                )
+            link = self._link
+            found = describe.on_described(
+                link.session,
+                self._device_id,
+                self._flags,
+                content_format,
+                payload,
+                link.about(),
+                round_trip_ms=round((link.host.now_s() - self._asked_s) * 1000),
             )
+            link.perform(found)
         except MalformedError as error:
             metrics.dropped_malformed.inc()
             _log.warning("device.describe_unreadable", device_id=self._device_id, error=str(error))

@@ -60,13 +60,28 @@ class Tell(msgspec.Struct, frozen=True):
     """A cloud-made event to this device alone."""
 
     name: str
-    data: str
+    data: str | bytes
 
 
 class Ask(msgspec.Struct, frozen=True):
     """Ask the device for one of its describes (`cyan.wire.messages.SYSTEM` and its like)."""
 
     flags: int
+    after_s: float = 0.0
+
+
+class Claim(msgspec.Struct, frozen=True):
+    """The device presents a claim code: use it, then do `after`, whatever came of it.
+
+    When the database could not tell, the message is not answered and may come again.
+    """
+
+    code: str
+    after: "tuple[Effect, ...]"
+
+    def __repr__(self) -> str:
+        """Without the code, which is a secret."""
+        return "Claim()"
 
 
 class Greet(msgspec.Struct, frozen=True):
@@ -92,5 +107,17 @@ class End(msgspec.Struct, frozen=True):
 
 
 Effect: TypeAlias = (
-    Reply | LogEvent | Save | Admit | Listen | Emit | Tell | Ask | Greet | Arrive | Leave | End
+    Reply
+    | LogEvent
+    | Save
+    | Admit
+    | Claim
+    | Listen
+    | Emit
+    | Tell
+    | Ask
+    | Greet
+    | Arrive
+    | Leave
+    | End
 )

@@ -19,15 +19,18 @@ from cyan.core.db.engine import Database
 from cyan.core.ids import DeviceId, share_device_id
 from cyan.core.secrets import Vault
 from cyan.devices import presence, refusals
+from cyan.devices.claimcodes import ClaimCodes
 from cyan.devices.ownership import Ownership
 from cyan.devices.presence import Presence
 from cyan.events.hub import Hub
 from cyan.events.model import Event
 from cyan.events.service import EventService
 from cyan.gateway import metrics, store
+from cyan.gateway.about import LinkAbout
 from cyan.gateway.admission import Admission
 from cyan.gateway.adoption import purpose, restore_links
 from cyan.gateway.attendance import Attendance
+from cyan.gateway.claims import Claims
 from cyan.gateway.commits import Commits
 from cyan.gateway.conversation import describe
 from cyan.gateway.datagrams import DatagramLink
@@ -102,6 +105,9 @@ class Gateway:
         self._unfinished: dict[bytes, DatagramLink] = {}
         self._commits = Commits(database)
         self._admission = Admission(config, clock, database, self._commits)
+        codes = ClaimCodes(database, clock, bus, ownership)
+        self.claim = Claims(self._commits, codes, clock.now_ms).claim
+        self.about = partial(LinkAbout, database)
         self._keeper = Keeper(self._commits, config.node)
         self._wheel: Wheel[Callable[[float], None]] = Wheel(
             clock.monotonic(), lambda callback, now_s: callback(now_s)

@@ -13,11 +13,12 @@ import structlog
 
 from cyan.core.ids import share_device_id
 from cyan.devices.presence import PresenceRow
-from cyan.events.model import MAX_DATA_BYTES, Event
+from cyan.events.model import Event
 from cyan.gateway import effects as fx
 from cyan.gateway import metrics
 from cyan.gateway.asking import DescribeQuestion
 from cyan.gateway.conversation import clock, describe, events, goodbye, hello, subscriptions
+from cyan.gateway.conversation.about import About
 from cyan.gateway.host import Host
 from cyan.gateway.session import Session
 from cyan.wire import coap
@@ -52,7 +53,7 @@ class Link(ABC):
 
     __slots__ = (
         "adoption", "ended", "established_at_ms", "exchange", "has_left", "heard_s", "host",
-        "is_dirty", "is_online", "last_handshake_ms", "session", "silence_due_s",
+        "is_dirty", "is_online", "last_handshake_ms", "published", "session", "silence_due_s",
     )  # fmt: skip
 
     def __init__(
@@ -76,6 +77,8 @@ class Link(ABC):
         self.has_left = False
         self.is_dirty = False
         self.ended: str | None = None
+        self.published = 0
+        """Events of the device over this link."""
         self.silence_due_s = 0.0
         """When the gateway looks for silence next."""
 
@@ -171,7 +174,7 @@ class Link(ABC):
             owner_id = self.host.owner_of(device_id)
             found: Sequence[fx.Effect] = events.on_publish(
                 session, device_id, message_id, request,
-                owner_id=owner_id, at_ms=self.host.now_ms(),
+                owner_id=owner_id, at_ms=self.host.now_ms(), about=self.about,
             )  # fmt: skip
         else:
             if type(request) in _SETUP:
@@ -187,7 +190,7 @@ class Link(ABC):
         if isinstance(request, Subscribe):
             return subscriptions.on_subscribe(session, message, request)
         if isinstance(request, DescribePost):
-            return describe.on_describe(session, session.device_id, message, request)
+            return describe.on_describe(session, session.device_id, message, request, self.about)
         if isinstance(request, TimeRequest):
             return clock.on_time_request(message, self.host.now_ms() // 1000)
         if isinstance(request, Goodbye):
@@ -196,6 +199,10 @@ class Link(ABC):
             return (fx.Reply(),)
         # A confirmable message without an answer costs the device its session, so there is one.
         return (fx.Reply(coap.encode_ack(message.message_id, coap.NOT_FOUND, message.token)),)
+
+    def about(self) -> About:
+        """What a conversation can ask about this device."""
+        return self.host.about(self)
 
     def _on_duplicate(self, message: coap.Message) -> None:
         answer = self.exchange.answer_to(message.message_id)
@@ -222,6 +229,7 @@ class Link(ABC):
         """Carry out what a conversation asks for; `answer_to` is the message in hand."""
         for effect in found:
             if type(effect) is fx.LogEvent:
+                self.published += 1
                 self.host.log_event(self, effect.event, answer_to)
             elif type(effect) is fx.Reply:
                 self._answer(answer_to, effect.data)
@@ -252,8 +260,14 @@ class Link(ABC):
             self.host.emit(device_id, effect.name, effect.data, self.session.product_version)
         elif isinstance(effect, fx.Tell):
             self.tell(effect.name, effect.data)
+        elif isinstance(effect, fx.Claim):
+            self.host.claim(self, effect.code, partial(self._on_claimed, effect, answer_to))
         elif isinstance(effect, fx.Ask):
-            DescribeQuestion(self, device_id, effect.flags).ask()
+            question = DescribeQuestion(self, device_id, effect.flags)
+            if effect.after_s:
+                self.after(effect.after_s, question.on_time)
+            else:
+                question.ask()
         elif isinstance(effect, fx.Greet):
             self.transmit(encode_cloud_hello(self.exchange.take_message_id()))
         elif isinstance(effect, fx.Arrive):
@@ -271,6 +285,14 @@ class Link(ABC):
         if effect.reply is not None:
             self._answer(answer_to, effect.reply)
         self.perform(effect.after, answer_to)
+
+    def _on_claimed(self, effect: fx.Claim, answer_to: int, ok: bool) -> None:
+        if self.ended is not None:
+            return
+        if ok:
+            self.perform(effect.after, answer_to)
+        else:
+            self.exchange.forget(answer_to)
 
     def _on_admitted(self, effect: fx.Admit, answer_to: int, was_online: bool) -> None:
         """The id belongs to the key."""
@@ -331,7 +353,8 @@ class Link(ABC):
 
     def deliver(self, event: Event) -> None:
         """An event that this device subscribed to."""
-        if event.data is not None and len(event.data) > MAX_DATA_BYTES:
+        if event.data is not None and len(event.data) > self.session.max_event_data:
+            # The device would cut it without a word.
             metrics.undelivered_too_large.inc()
             return
         content_format = event.content_format
@@ -344,9 +367,9 @@ class Link(ABC):
             content_format = coap.CBOR
         self.send_event(event.name, event.data, content_format, event.ttl_s)
 
-    def tell(self, name: str, data: str) -> None:
+    def tell(self, name: str, data: str | bytes) -> None:
         """A cloud-made event to this device alone."""
-        self.send_event(name, data.encode())
+        self.send_event(name, data.encode() if isinstance(data, str) else data)
 
     def end(self, reason: str, *, tell: bool = True) -> None:
         """End the session for good; the device makes a full handshake when it hears of it."""

@@ -11,6 +11,8 @@ import msgspec
 
 from cyan.core.errors import ConfigError
 from cyan.core.ids import DeviceId, share_device_id
+from cyan.devices.limits import limits_of
+from cyan.events.model import MAX_DATA_BYTES
 from cyan.wire.blockwise import Reassembly
 from cyan.wire.dtls.record import Keys
 from cyan.wire.messages import DEVICE_INITIATED_DESCRIBE, Hello, Subscribe
@@ -19,7 +21,8 @@ FORMAT: Final = 2
 """Of the cold part. A reader takes this one and the one before it."""
 
 READABLE: Final = (1, FORMAT)
-"""Format 1 had no `has_connection_id`: all sessions had one on the wire."""
+"""Format 1 had no `has_connection_id`, since all sessions had one on the wire, and no
+`system_version`, since Hello had it."""
 
 MAX_SUBSCRIPTIONS: Final = 32
 """Firmware has six (device-protocol.md §3.7); the rest is for other firmware's larger tables."""
@@ -64,6 +67,8 @@ class Cold(msgspec.Struct, frozen=True):
     has_application: bool
     subscriptions: tuple[Subscribe, ...]
     has_connection_id: bool = True
+    system_version: int | None = None
+    """Of firmware whose Hello does not tell it."""
 
 
 class Session:
@@ -72,8 +77,8 @@ class Session:
 
     __slots__ = (
         "blocks", "connection_id", "device_id", "has_application", "has_connection_id",
-        "has_system", "hello", "keys", "last_setup_s", "public_key", "settled",
-        "subscriptions",
+        "has_system", "hello", "keys", "last_setup_s", "max_event_data", "public_key", "settled",
+        "subscriptions", "system_version", "told_safe_mode",
     )  # fmt: skip
 
     def __init__(
@@ -102,6 +107,25 @@ class Session:
         self.settled = False
         """Everything that a new session tells has come; after a restart nothing of it is missed."""
         self.last_setup_s = 0.0
+        self.told_safe_mode = False
+        """The describe of this start of the device has shown people that it is in safe mode."""
+        self.system_version: int | None = None
+        self.max_event_data = MAX_DATA_BYTES
+        """Bytes of an event that the device's firmware keeps whole."""
+
+    def set_system_version(self, described: int | None = None) -> None:
+        """The number of the system module, and what follows from it for events to the device.
+
+        Hello tells it since 3.0, older firmware only its describe (`described`).
+        """
+        if self.hello is None:
+            return
+        known = self.hello.system_version if described is None else described
+        if known is not None and known != self.system_version:
+            self.system_version = known
+        self.max_event_data = limits_of(
+            self.hello.platform_id, self.system_version, self.hello.max_message_size
+        ).event_data_bytes
 
     @property
     def is_stream(self) -> bool:
@@ -130,6 +154,11 @@ def without_id(hello: Hello | None) -> Hello | None:
     return None if hello is None else share(msgspec.structs.replace(hello, device_id=b""))
 
 
+def _tells_version(hello: Hello | None) -> bool:
+    """Whether this Hello tells the version of the system."""
+    return hello is not None and hello.system_version is not None
+
+
 def encode_cold(session: Session) -> bytes:
     """The cold part as it is sealed and stored; only DTLS sessions are."""
     assert session.keys is not None
@@ -143,6 +172,7 @@ def encode_cold(session: Session) -> bytes:
             has_application=session.has_application,
             subscriptions=session.subscriptions,
             has_connection_id=session.has_connection_id,
+            system_version=None if _tells_version(session.hello) else session.system_version,
         )
     )
 
@@ -164,6 +194,7 @@ def decode_cold(connection_id: bytes, format_number: int, stored: bytes) -> Sess
     if cold.device_id is not None:
         session.device_id = share_device_id(cold.device_id)
     session.hello = without_id(cold.hello)
+    session.set_system_version(cold.system_version)
     session.has_system = cold.has_system
     session.has_application = cold.has_application
     session.subscriptions = share(tuple(share(each) for each in cold.subscriptions))

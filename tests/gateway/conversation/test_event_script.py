@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from functools import partial
 
 import pytest
+from structlog.testing import capture_logs
 
-from cyan.core.ids import UserId
 from cyan.devices import description
 from cyan.events.model import Event
 from cyan.gateway.conversation.events import on_publish
@@ -13,13 +13,13 @@ from cyan.gateway.effects import Effect, End, LogEvent, Reply, Save
 from cyan.gateway.session import Session
 from cyan.wire import coap
 from cyan.wire.messages import Publish
-from tests.gateway.conversation.scripts import LAMP, open_session
-
-ADA = UserId("aaaaaaaaaaaaaaaaaaaaaaaa")
+from tests.gateway.conversation.scripts import ADA, LAMP, Known, open_session
 
 
 def publish(event: Publish, session: Session | None = None) -> Sequence[Effect]:
-    return on_publish(session or open_session(), LAMP, 9, event, owner_id=ADA, at_ms=1000)
+    return on_publish(
+        session or open_session(), LAMP, 9, event, owner_id=ADA, at_ms=1000, about=Known
+    )
 
 
 def test_an_event_is_logged_with_all_that_it_came_with() -> None:
@@ -56,19 +56,27 @@ def test_a_name_that_breaks_lines_is_refused() -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["spark/device/claim/code", "spark/anything", "Particle/x", "SPARKLE", "particle/device/name"],
+    [
+        "spark/anything",
+        "Particle/x",
+        "SPARKLE",
+        "Spark/device/claim/code",
+        "spark/device/claim/",
+        "spark/device/ident/0",
+        "spark/device/reset",
+        "spark/device/key/restore",
+    ],
 )
 def test_a_reserved_name_without_a_meaning_is_acknowledged_and_goes_nowhere(name: str) -> None:
     assert publish(Publish(name, b"secret")) == (Reply(),)
 
 
-@pytest.mark.parametrize(
-    "name", ["spark/device/safemode", "spark/device/last_reset", "spark/device/key/error"]
-)
-def test_system_events_that_people_see_are_logged(name: str) -> None:
-    (effect,) = publish(Publish(name, b"1"))
+def test_an_error_of_its_keys_is_for_people_to_see_and_in_the_log() -> None:
+    with capture_logs() as lines:
+        (effect,) = publish(Publish("spark/device/key/error", b"5" * 100))
+    assert [(line["event"], line["mask"]) for line in lines] == [("device.key_error", "5" * 20)]
     assert isinstance(effect, LogEvent)
-    assert (effect.event.name, effect.event.owner_id) == (name, ADA)
+    assert (effect.event.name, effect.event.owner_id) == ("spark/device/key/error", ADA)
 
 
 @pytest.mark.parametrize(

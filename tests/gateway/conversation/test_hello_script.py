@@ -75,6 +75,9 @@ def test_an_admitted_hello_is_kept_acknowledged_and_then_the_device_is_online() 
             system_version=6200,
             at_ms=5,
             ip_address="192.0.2.7",
+            max_message_bytes=1152,
+            max_binary_bytes=None,
+            ota_chunk_bytes=None,
         ),
     )
     assert same_work(

@@ -13,7 +13,7 @@ from cyan.wire import coap
 from cyan.wire.blockwise import Block
 from cyan.wire.describe import SystemDescribe, encode_system_protobuf
 from cyan.wire.messages import APPLICATION, SYSTEM, DescribePost, Goodbye, Subscribe
-from tests.gateway.conversation.scripts import LAMP, message, open_session
+from tests.gateway.conversation.scripts import LAMP, Known, message, open_session
 
 APPLICATION_JSON = b'{"f":["led"],"v":{"temp":9}}'
 
@@ -62,7 +62,7 @@ def test_too_many_subscriptions_are_refused() -> None:
 def test_an_application_describe_is_kept_and_the_update_status_told() -> None:
     session = open_session()
     post = DescribePost(APPLICATION, APPLICATION_JSON)
-    (save,) = on_describe(session, LAMP, message(token=b"\1"), post)
+    (save,) = on_describe(session, LAMP, message(token=b"\1"), post, Known)
     assert isinstance(save, Save)
     (work,) = save.works
     assert isinstance(work, partial)
@@ -79,7 +79,7 @@ def test_an_application_describe_is_kept_and_the_update_status_told() -> None:
 
 def test_a_describe_without_a_token_gets_the_empty_acknowledgement() -> None:
     post = DescribePost(APPLICATION, APPLICATION_JSON)
-    (save,) = on_describe(open_session(), LAMP, message(), post)
+    (save,) = on_describe(open_session(), LAMP, message(), post, Known)
     assert isinstance(save, Save)
     assert save.reply == b""
 
@@ -88,7 +88,7 @@ def test_a_system_describe_is_kept_in_its_json_form_with_the_platform_of_hello()
     session = open_session()
     payload = encode_system_protobuf(SystemDescribe())
     post = DescribePost(SYSTEM, payload, coap.OCTET_STREAM)
-    (save,) = on_describe(session, LAMP, message(), post)
+    (save,) = on_describe(session, LAMP, message(), post, Known)
     assert isinstance(save, Save)
     (work,) = save.works
     assert isinstance(work, partial)
@@ -101,11 +101,11 @@ def test_blocks_are_acknowledged_one_by_one_and_kept_with_the_last() -> None:
     session = open_session()
     payload = b'{"f":["' + b"x" * 50 + b'"' + b" " * 1000 + b'],"v":{}}'
     first = DescribePost(APPLICATION, payload[:1024], 0, Block(0, True, 6))
-    assert on_describe(session, LAMP, message(1, b"\1"), first) == (
+    assert on_describe(session, LAMP, message(1, b"\1"), first, Known) == (
         Reply(coap.encode_ack(1, coap.CHANGED, b"\1")),
     )
     last = DescribePost(APPLICATION, payload[1024:], 0, Block(1, False, 6))
-    (save,) = on_describe(session, LAMP, message(2, b"\2"), last)
+    (save,) = on_describe(session, LAMP, message(2, b"\2"), last, Known)
     assert isinstance(save, Save)
     assert save.reply == coap.encode_ack(2, coap.CHANGED, b"\2")
     assert session.blocks is None
@@ -113,7 +113,7 @@ def test_blocks_are_acknowledged_one_by_one_and_kept_with_the_last() -> None:
 
 def test_a_block_out_of_order_ends_the_session() -> None:
     post = DescribePost(APPLICATION, b"x" * 1024, 0, Block(3, True, 6))
-    (end,) = on_describe(open_session(), LAMP, message(), post)
+    (end,) = on_describe(open_session(), LAMP, message(), post, Known)
     assert isinstance(end, End)
 
 
@@ -122,5 +122,5 @@ def test_an_unreadable_describe_is_answered_with_an_error_and_not_kept() -> None
     refusal = Reply(coap.encode_ack(7, coap.BAD_REQUEST, b"\1"))
     for payload in (b"{nonsense", b'{"x":1}', b"\xff" * 9):
         post = DescribePost(SYSTEM, payload)
-        assert on_describe(session, LAMP, message(token=b"\1"), post) == (refusal,)
+        assert on_describe(session, LAMP, message(token=b"\1"), post, Known) == (refusal,)
     assert (session.has_system, session.has_application) == (False, False)

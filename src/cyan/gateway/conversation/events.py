@@ -1,27 +1,30 @@
 """Events from a device (device-protocol.md §3.6, §3.11)."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Final
+
+import structlog
 
 from cyan.core.ids import DeviceId, UserId
 from cyan.devices import description
 from cyan.events.model import Event, is_reserved
-from cyan.gateway.effects import Effect, End, LogEvent, Reply, Save, Work
+from cyan.gateway.conversation import claims, oldfirmware, questions, safemode
+from cyan.gateway.conversation.about import About, SystemEvent
+from cyan.gateway.effects import Effect, End, LogEvent, Reply, Save
 from cyan.gateway.session import Session
 from cyan.wire import coap
 from cyan.wire.messages import Publish
 
-SAFE_MODE: Final = "spark/device/safemode"
-LAST_RESET: Final = "spark/device/last_reset"
 KEY_ERROR: Final = "spark/device/key/error"
 SESSION_END: Final = "spark/device/session/end"
 UPDATES_ENABLED: Final = "particle/device/updates/enabled"
 UPDATES_FORCED: Final = "particle/device/updates/forced"
 
-_TO_STREAMS: Final = frozenset({SAFE_MODE, LAST_RESET, KEY_ERROR, UPDATES_ENABLED, UPDATES_FORCED})
-"""System events of a device that people see; the other reserved names mean nothing or are for
-the cloud alone (a claim code is a secret)."""
+MAX_LOGGED_CHARACTERS: Final = 20
+"""Of a mask in decimal."""
+
+_log = structlog.get_logger(__name__)
 
 
 def on_publish(
@@ -32,6 +35,7 @@ def on_publish(
     *,
     owner_id: UserId | None,
     at_ms: int,
+    about: Callable[[], About],
 ) -> Sequence[Effect]:
     """An event goes into the log and is acknowledged after its commit. Hot path."""
     name = publish.name
@@ -53,28 +57,59 @@ def on_publish(
             message_id,
         )
     )
-    return _on_system_event(device_id, publish, log) if is_reserved(name) else (log,)
-
-
-def _on_system_event(device_id: DeviceId, publish: Publish, log: LogEvent) -> Sequence[Effect]:
-    """What the cloud does with a reserved name; `log` puts the event into the log."""
-    name, data = publish.name, publish.data or b""
-    if name == SESSION_END:
-        return (Reply(), End("asked for by the device"))
-    if name not in _TO_STREAMS:
+    if not is_reserved(name):
+        return (log,)
+    handle = _SYSTEM_EVENTS.get(name)
+    if handle is None:
+        # It means nothing, or would do harm to a device that it reached (spark/device/key/restore).
         return (Reply(),)
-    if name == UPDATES_ENABLED:
-        return (Save((_updates(device_id, enabled=_is_true(data)),), None, (log,)),)
-    if name == UPDATES_FORCED:
-        return (Save((_updates(device_id, forced=_is_true(data)),), None, (log,)),)
-    return (log,)
+    return handle(SystemEvent(session, device_id, name, publish.data or b"", log, about()))
 
 
-def _updates(
-    device_id: DeviceId, *, enabled: bool | None = None, forced: bool | None = None
-) -> Work:
-    return partial(description.store_updates, device_id=device_id, enabled=enabled, forced=forced)
+def _on_key_error(event: SystemEvent) -> Sequence[Effect]:
+    mask = event.data[:MAX_LOGGED_CHARACTERS].decode(errors="replace")
+    _log.warning("device.key_error", device_id=event.device_id, mask=mask)
+    return (event.log,)
+
+
+def _on_session_end(event: SystemEvent) -> Sequence[Effect]:
+    return (Reply(), End("asked for by the device"))
+
+
+def _on_updates_enabled(event: SystemEvent) -> Sequence[Effect]:
+    return _keep_switches(event, enabled=_is_true(event.data))
+
+
+def _on_updates_forced(event: SystemEvent) -> Sequence[Effect]:
+    return _keep_switches(event, forced=_is_true(event.data))
+
+
+def _keep_switches(
+    event: SystemEvent, *, enabled: bool | None = None, forced: bool | None = None
+) -> Sequence[Effect]:
+    keep = partial(
+        description.store_updates, device_id=event.device_id, enabled=enabled, forced=forced
+    )
+    return (Save((keep,), None, (event.log,)),)
 
 
 def _is_true(data: bytes) -> bool:
     return data.strip() == b"true"
+
+
+_SYSTEM_EVENTS: Final[dict[str, Callable[[SystemEvent], Sequence[Effect]]]] = {
+    KEY_ERROR: _on_key_error,
+    SESSION_END: _on_session_end,
+    UPDATES_ENABLED: _on_updates_enabled,
+    UPDATES_FORCED: _on_updates_forced,
+    claims.CLAIM_CODE: claims.on_claim_code,
+    safemode.SAFE_MODE: safemode.on_safe_mode,
+    safemode.LAST_RESET: safemode.on_last_reset,
+    oldfirmware.MAX_BINARY: oldfirmware.on_max_binary,
+    oldfirmware.OTA_CHUNK_SIZE: oldfirmware.on_ota_chunk_size,
+    oldfirmware.OTA_RESULT: oldfirmware.on_ota_result,
+    oldfirmware.PATCH_VERSION: oldfirmware.on_patch_version,
+    **dict.fromkeys(questions.NAMES, questions.on_question),
+}
+"""What the cloud does with an event of these names; all others that are reserved are acknowledged
+and go nowhere."""

@@ -44,6 +44,8 @@ def on_admitted(
     """
     session.device_id = device_id
     session.hello = without_id(hello)
+    session.set_system_version()
+    session.told_safe_mode = False
     session.has_system = session.has_application = False
     session.subscriptions = ()
     keep = partial(
@@ -55,6 +57,9 @@ def on_admitted(
         system_version=hello.system_version,
         at_ms=row.last_handshake_ms,
         ip_address=row.ip_address,
+        max_message_bytes=hello.max_message_size,
+        max_binary_bytes=hello.max_binary_size,
+        ota_chunk_bytes=hello.ota_chunk_size,
     )
     # A device that comes back without a noticed end: offline just before online
     # (platform-semantics.md §6.5).
