@@ -5,10 +5,18 @@ from collections.abc import Callable, Iterable
 
 from cyan.core.ids import DeviceId
 from cyan.wire import coap
-from cyan.wire.describe import ApplicationDescribe, encode_application
+from cyan.wire.describe import (
+    ApplicationDescribe,
+    Module,
+    SystemDescribe,
+    encode_application,
+    encode_system_protobuf,
+)
+from cyan.wire.describe.system import SYSTEM_PART
 from cyan.wire.messages import (
     APPLICATION,
     DEVICE_INITIATED_DESCRIBE,
+    SYSTEM,
     DescribePost,
     Hello,
     Publish,
@@ -101,6 +109,13 @@ class Speaker(ABC):
         """Its functions and variables."""
         payload = encode_application(ApplicationDescribe(FUNCTIONS, VARIABLES))
         post = DescribePost(APPLICATION, payload)
+        token = self.take_token()
+        return await self.say(lambda id_: encode_describe_post(id_, token, post))
+
+    async def describe_modules(self) -> coap.Message | None:
+        """A system describe of one module."""
+        payload = encode_system_protobuf(SystemDescribe((Module(SYSTEM_PART, 1, 6200),)))
+        post = DescribePost(SYSTEM, payload, coap.OCTET_STREAM)
         token = self.take_token()
         return await self.say(lambda id_: encode_describe_post(id_, token, post))
 
