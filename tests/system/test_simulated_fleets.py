@@ -11,7 +11,7 @@ import pytest
 
 from tests.docs.pages import ROOT, blocks
 from tests.system.people import logged_in
-from tests.system.processes import Server, done, serving, simulating, wait_until
+from tests.system.processes import Server, serving, simulating, wait_until
 
 BEHAVIOUR = blocks(ROOT / "docs/howto/simulate-a-fleet.md", "toml")[0]
 FAULTS = (
@@ -38,15 +38,6 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 def ada(server: Server) -> Iterator[httpx.Client]:
     with logged_in(server, "ada@example.com") as client:
         yield client
-
-
-def stream_key_file(server: Server) -> Path:
-    """The key file for TCP."""
-    path = server.data.with_name("tcp.der")
-    port = next(line["tcp_port"] for line in server.logged("server.ready"))
-    key = ("keys", "server", "--protocol", "tcp", "--host", "127.0.0.1", "--port", str(port))
-    done(*key, "--out", path, "--data", server.data)
-    return path
 
 
 def test_devices_do_what_the_example_of_the_page_says(
@@ -93,7 +84,7 @@ def test_what_was_acknowledged_is_in_the_log_once_whatever_goes_wrong(
     server: Server, tmp_path: Path
 ) -> None:
     faults = [argument for fault in FAULTS for argument in ("--fault", fault)]
-    keys = ("--server-key", stream_key_file(server))
+    keys = ("--server-key", server.key_file("tcp"))
     mix = (
         "--mix",
         "argon:12",
@@ -119,3 +110,17 @@ def test_what_was_acknowledged_is_in_the_log_once_whatever_goes_wrong(
     assert [data for data, times in logged.items() if times > 1] == []
     assert set(logged) <= set(sent)
     assert server.logged_errors() == []
+
+
+def test_a_claim_code_makes_a_device_somebodys(server: Server, ada: httpx.Client) -> None:
+    code = ada.post("/v1/device_claims").json()["claim_code"]
+    with simulating(
+        server.key_file(), "--claim-code", code, "--count", "2", "--seed", "claims"
+    ) as simulator:
+        first, second = simulator.wait_until_ready()
+        wait_until(
+            lambda: first in {device["id"] for device in ada.get("/v1/devices").json()},
+            "the device is hers",
+        )
+        assert second not in {device["id"] for device in ada.get("/v1/devices").json()}
+        simulator.stop()
