@@ -96,15 +96,29 @@ async def test_a_subscription_to_one_device_gets_only_its_events(
     assert third.event_names() == [PENDING, "fleet/lamp"]
 
 
-async def test_structured_data_comes_as_cbor_to_handlers_of_cbor(
-    world: World, lamp: Board, pump: Board
+@pytest.mark.parametrize(
+    ("subscription", "content_format", "data"),
+    [
+        (Subscribe("fleet/", cbor=True), coap.CBOR, b"\xa1\x61a\x01"),
+        (Subscribe("fleet/", binary=True), coap.STRUCTURED, b"\xa1\x61a\x01"),
+        (Subscribe("fleet/"), coap.JSON, b'{"a":1}'),
+    ],
+)
+async def test_structured_data_comes_in_the_form_that_the_handler_reads(
+    world: World,
+    lamp: Board,
+    pump: Board,
+    subscription: Subscribe,
+    content_format: int,
+    data: bytes,
 ) -> None:
-    cbor = Subscribe("fleet/", cbor=True)
-    await pump.say(lambda id_: encode_subscribe(id_, cbor))
-    structured = Publish("fleet/news", b"\xa0", coap.STRUCTURED)
+    await pump.say(lambda id_: encode_subscribe(id_, Subscribe("other/", cbor=True)))
+    await pump.say(lambda id_: encode_subscribe(id_, subscription))
+    structured = Publish("fleet/news", b"\xa1\x61a\x01", coap.STRUCTURED)
     await lamp.say(lambda id_: encode_publish(id_, structured))
-    content_format = coap.find_option(pump.requests()[-1], coap.CONTENT_FORMAT)
-    assert coap.decode_uint(content_format or b"") == coap.CBOR
+    delivered = pump.requests()[-1]
+    option = coap.find_option(delivered, coap.CONTENT_FORMAT)
+    assert (coap.decode_uint(option or b""), delivered.payload) == (content_format, data)
 
 
 async def test_an_event_too_large_for_a_device_is_not_sent_to_it(world: World, lamp: Board) -> None:

@@ -19,6 +19,7 @@ from cyan.gateway import metrics
 from cyan.gateway.asking import DescribeQuestion
 from cyan.gateway.conversation import clock, describe, events, goodbye, hello, subscriptions
 from cyan.gateway.conversation.about import About
+from cyan.gateway.delivery import fit
 from cyan.gateway.host import Host
 from cyan.gateway.session import Session
 from cyan.wire import coap
@@ -353,19 +354,12 @@ class Link(ABC):
 
     def deliver(self, event: Event) -> None:
         """An event that this device subscribed to."""
-        if event.data is not None and len(event.data) > self.session.max_event_data:
+        data, content_format = fit(event, self.session)
+        if data is not None and len(data) > self.session.max_event_data:
             # The device would cut it without a word.
             metrics.undelivered_too_large.inc()
             return
-        content_format = event.content_format
-        hello = self.session.hello
-        if hello is None or hello.system_version is None:
-            # Firmware before 3.0 gives its program an event with this option without its data.
-            content_format = coap.TEXT
-        elif content_format == coap.STRUCTURED and any(s.cbor for s in self.session.subscriptions):
-            # Firmware 6.2 compares with plain CBOR (device-protocol.md §3.8).
-            content_format = coap.CBOR
-        self.send_event(event.name, event.data, content_format, event.ttl_s)
+        self.send_event(event.name, data, content_format, event.ttl_s)
 
     def tell(self, name: str, data: str | bytes) -> None:
         """A cloud-made event to this device alone."""
