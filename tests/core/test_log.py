@@ -8,7 +8,7 @@ import pytest
 import structlog
 
 from cyan.core import log
-from cyan.core.log import MAX_VALUE_CHARACTERS, redact
+from cyan.core.log import MAX_LINES, MAX_VALUE_CHARACTERS, WINDOW_S, Pace, redact
 
 TOKEN = "0123456789abcdef0123456789abcdef01234567"
 
@@ -101,3 +101,18 @@ def test_lines_below_the_level_are_left_out(capsys: pytest.CaptureFixture[str]) 
     told = capsys.readouterr().err
     assert "loud" in told
     assert "quiet" not in told
+
+
+def test_lines_about_devices_are_paced_and_counted() -> None:
+    now_s = 100.0
+    pace = Pace(lambda: now_s)
+    for _ in range(MAX_LINES):
+        assert "left_out" not in pace(None, "info", {"event": "device.malformed"})
+    for _ in range(7):
+        with pytest.raises(structlog.DropEvent):
+            pace(None, "info", {"event": "device.malformed"})
+    assert pace(None, "info", {"event": "device.online"}) == {"event": "device.online"}
+    assert pace(None, "info", {"event": "http.request"}) == {"event": "http.request"}
+    now_s += WINDOW_S
+    assert pace(None, "info", {"event": "device.malformed"})["left_out"] == 7
+    assert "left_out" not in pace(None, "info", {"event": "device.malformed"})

@@ -3,7 +3,8 @@
 import logging
 import re
 import sys
-from collections.abc import MutableMapping
+import time
+from collections.abc import Callable, MutableMapping
 from typing import Any
 
 import structlog
@@ -19,6 +20,13 @@ however they are spelt. A fingerprint has 64 and stays."""
 
 MAX_VALUE_CHARACTERS = 500
 """A peer's text is cut to this before it is logged."""
+
+WINDOW_S = 10.0
+MAX_LINES = 500
+"""Of one kind in WINDOW_S: enough to see a fleet of some size come back line by line."""
+
+PACED = ("device.", "session.", "describe.", "tcp.")
+"""What devices provoke. These names are ours: there are a few dozen."""
 
 
 def without_secrets(text: str) -> str:
@@ -48,10 +56,45 @@ def _clean(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> Mutab
     return event
 
 
+class Pace:
+    """Leaves out lines about devices beyond MAX_LINES of one kind in WINDOW_S.
+
+    Strangers and broken devices can provoke such lines at the rate of their messages, and would
+    fill the disk. The next line that passes says how many were `left_out`.
+    """
+
+    def __init__(self, now_s: Callable[[], float] = time.monotonic) -> None:
+        self._now_s = now_s
+        self._seen: dict[str, int] = {}
+        self._left_out: dict[str, int] = {}
+        self._ends_s = 0.0
+
+    def __call__(
+        self, _logger: Any, _method: str, event: MutableMapping[str, Any]
+    ) -> MutableMapping[str, Any]:
+        """A processor of structlog's; raises DropEvent."""
+        kind = str(event.get("event", ""))
+        if not kind.startswith(PACED):
+            return event
+        now_s = self._now_s()
+        if now_s >= self._ends_s:
+            self._seen.clear()
+            self._ends_s = now_s + WINDOW_S
+        seen = self._seen[kind] = self._seen.get(kind, 0) + 1
+        if seen > MAX_LINES:
+            self._left_out[kind] = self._left_out.get(kind, 0) + 1
+            raise structlog.DropEvent
+        left_out = self._left_out.pop(kind, 0)
+        if left_out:
+            event["left_out"] = left_out
+        return event
+
+
 def configure(log_format: str, level: str) -> None:
     """Send structlog's and the standard library's lines to standard error in one form."""
     numeric = logging.getLevelNamesMapping()[level.upper()]
     shared: list[Any] = [
+        Pace(),
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
