@@ -23,6 +23,9 @@ VALUES: dict[str, Any] = {
     "event_retention_mib": 6,
     "offline_after_wifi_s": 7,
     "offline_after_cellular_s": 8,
+    "device_messages_per_s": 90,
+    "max_sessions": 91,
+    "max_connections": 92,
     "log_format": "json",
     "log_level": "debug",
 }
