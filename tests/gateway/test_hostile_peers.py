@@ -1,0 +1,73 @@
+"""Strangers who know what can be seen on the wire: they cost a connected device nothing."""
+
+from collections.abc import Callable
+from random import Random
+from typing import Final
+
+import pytest
+
+from cyan.wire import coap
+from cyan.wire.dtls.record import APPLICATION_DATA, CID, MOVED, MOVED_CID
+from tests.gateway.board import Board
+from tests.gateway.world import World, make_port
+
+FLOOD: Final = 2000
+"""Datagrams in no time at all: ten times what one device may send in a second."""
+
+BETWEEN_EVENTS: Final = 100
+
+Forge = Callable[[Board, Random], bytes]
+
+
+def body(random: Random) -> bytes:
+    """What stands behind the header, nonce and tag included."""
+    content = random.randbytes(64)
+    return len(content).to_bytes(2, "big") + content
+
+
+def start(outer_type: int, random: Random) -> bytes:
+    return bytes((outer_type,)) + b"\xfe\xfd\x00\x01" + random.getrandbits(16).to_bytes(6, "big")
+
+
+def with_connection_id(board: Board, random: Random) -> bytes:
+    return start(CID, random) + board.connection_id + body(random)
+
+
+def with_connection_id_from_elsewhere(board: Board, random: Random) -> bytes:
+    return start(MOVED_CID, random) + board.connection_id + body(random)
+
+
+def with_device_id(board: Board, random: Random) -> bytes:
+    """Device OS 3.0 and before: the id, and how long it is, behind the record."""
+    return start(MOVED, random) + body(random) + bytes.fromhex(board.device_id) + b"\x0c"
+
+
+def with_nothing(_board: Board, random: Random) -> bytes:
+    return start(APPLICATION_DATA, random) + body(random)
+
+
+@pytest.mark.parametrize(
+    ("forge", "is_own_address", "has_connection_id"),
+    [
+        (with_connection_id, True, True),
+        (with_connection_id, False, True),
+        (with_connection_id_from_elsewhere, False, True),
+        (with_device_id, False, False),
+        (with_nothing, True, False),
+    ],
+)
+async def test_forged_records_of_a_session_take_nothing_from_it(
+    world: World, forge: Forge, is_own_address: bool, has_connection_id: bool
+) -> None:
+    board = await Board(world, has_connection_id=has_connection_id).connect()
+    address = board.address if is_own_address else make_port(9)
+    random = Random(FLOOD)
+    events = FLOOD // BETWEEN_EVENTS
+    for _ in range(events):
+        for _ in range(BETWEEN_EVENTS):
+            world.arrive(forge(board, random), address)
+        answer = await board.publish()
+        assert answer is not None
+        assert (answer.type, answer.code) == (coap.ACK, coap.EMPTY)
+    assert len(world.logged("temperature")) == events
+    assert board.alerts == []
