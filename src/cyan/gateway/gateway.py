@@ -3,8 +3,9 @@
 import asyncio
 import os
 import random
+import resource
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
 from typing import Final
 
@@ -28,19 +29,19 @@ from cyan.events.service import EventService
 from cyan.gateway import metrics, store
 from cyan.gateway.about import LinkAbout
 from cyan.gateway.admission import Admission
-from cyan.gateway.adoption import purpose, restore_links
+from cyan.gateway.adoption import restore_links
 from cyan.gateway.attendance import Attendance
 from cyan.gateway.claims import Claims
 from cyan.gateway.commits import Commits
 from cyan.gateway.conversation import describe
 from cyan.gateway.datagrams import DatagramLink
-from cyan.gateway.deviceids import UNKNOWN, DeviceIds
-from cyan.gateway.effects import Work
+from cyan.gateway.deviceids import DeviceIds
 from cyan.gateway.handshakes import Handshakes
 from cyan.gateway.keeper import Keeper
 from cyan.gateway.link import Link
 from cyan.gateway.receiver import Receiver, Sender
-from cyan.gateway.session import FORMAT, Session, encode_cold
+from cyan.gateway.saving import Saving
+from cyan.gateway.session import Session
 from cyan.gateway.streams import StreamLink
 from cyan.gateway.tcp import Connection as StreamConnection
 from cyan.gateway.tcp import Listener
@@ -59,6 +60,9 @@ UNFINISHED_MS: Final = 120_000
 MAX_UNFINISHED: Final = 4096
 """Sessions that have not said Hello. Anyone with a key of their own can begin one; a device says
 Hello at once, so the oldest gives way."""
+
+SPARE_FILES: Final = 512
+"""Open files that connections of devices leave for everything else, the API first."""
 
 FORGET_ENDED_S: Final = 120.0
 """How long an ended session still answers with close_notify, which may have been lost."""
@@ -104,6 +108,8 @@ class Gateway:
         # By age, because a dictionary keeps the order of insertion.
         self._unfinished: dict[bytes, DatagramLink] = {}
         self._commits = Commits(database)
+        self._saving = Saving(vault, self._commits, config.node)
+        self.save = self._saving.save
         self._admission = Admission(config, clock, database, self._commits)
         codes = ClaimCodes(database, clock, bus, ownership)
         self.claim = Claims(self._commits, codes, clock.now_ms).claim
@@ -130,6 +136,8 @@ class Gateway:
             self._links, self._by_address, self._by_device, self._handshakes, self._sender,
             clock.monotonic,
         )  # fmt: skip
+        open_files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+        self._max_connections = max(1, min(config.max_connections, open_files - SPARE_FILES))
         self.messages_per_s = config.device_messages_per_s
         self._listener = Listener(stream_key, self, messages_per_s=self.messages_per_s)
         self.send = self._sender.send
@@ -250,22 +258,6 @@ class Gateway:
             heard_s=self.now_s(),
             ids=DeviceIds(),
         )
-        row = store.StoredSession(
-            connection_id=session.connection_id,
-            device_id=None,
-            format=FORMAT,
-            cold=self._vault.seal(encode_cold(session), purpose(session.connection_id)),
-            holder=self._config.node,
-            adoption=0,
-            highest_received=records.highest_received,
-            replay_window=records.replay_window.to_bytes(8, "big"),
-            device_message_id=UNKNOWN,
-            next_message_id=exchange.next_message_id,
-            address=address,
-            settled=False,
-            heard_at_ms=now_ms,
-            established_at_ms=now_ms,
-        )
 
         def stored(ok: bool) -> None:
             if ok:
@@ -280,7 +272,7 @@ class Gateway:
                 self._unfinished[session.connection_id] = link
                 send_final(records)
 
-        self._commits.offer(lambda connection: store.add(connection, row), stored)
+        self._saving.add(link, stored)
 
     def _expire_unfinished(self) -> None:
         before_ms = self.now_ms() - UNFINISHED_MS
@@ -406,7 +398,7 @@ class Gateway:
     # -- connections over TCP ------------------------------------------------------------------
 
     def may_connect(self) -> bool:
-        return self._listener.count() < self._config.max_connections
+        return self._listener.count() < self._max_connections
 
     def find_stream_key(self, claim: Claim, ip_address: str) -> bytes | None:
         return self._admission.find_stream_key(claim, ip_address)
@@ -427,34 +419,6 @@ class Gateway:
         )
         metrics.handshakes_stream.inc()
         connection.reader = link
-
-    def save(self, link: Link, works: Sequence[Work], then: Callable[[bool], None]) -> None:
-        """Commit the session's cold part and `works` together."""
-        if isinstance(link, DatagramLink):
-            self._commits.offer(self._saving(link, works), then)
-        else:
-            self._commits.offer(_all_of(works), then)
-
-    def _saving(self, link: DatagramLink, works: Sequence[Work]) -> Work:
-        session = link.session
-        cold = self._vault.seal(encode_cold(session), purpose(session.connection_id))
-        device_id = session.device_id
-
-        def work(connection: Connection) -> None:
-            saved = store.save_cold(
-                connection,
-                session.connection_id,
-                link.adoption,
-                device_id=device_id,
-                format_number=FORMAT,
-                cold=cold,
-            )
-            if not saved:
-                raise LookupError("the session has another holder, or is gone")
-            for part in works:
-                part(connection)
-
-        return work
 
     # -- what links ask ------------------------------------------------------------------------
 
@@ -491,11 +455,3 @@ class Gateway:
             self._admission.flush()
             metrics.devices_online.set(self._presence.online_count())
             self._keeper.flush(now_s, self.now_ms())
-
-
-def _all_of(works: Sequence[Work]) -> Work:
-    def work(connection: Connection) -> None:
-        for part in works:
-            part(connection)
-
-    return work
