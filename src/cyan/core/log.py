@@ -25,7 +25,7 @@ WINDOW_S = 10.0
 MAX_LINES = 500
 """Of one kind in WINDOW_S: enough to see a fleet of some size come back line by line."""
 
-PACED = ("device.", "session.", "describe.", "tcp.")
+PACED = ("device.", "session.", "handshake.", "describe.", "tcp.")
 """What devices provoke. These names are ours: there are a few dozen."""
 
 

@@ -321,7 +321,7 @@ class Gateway:
         assert device_id is not None
         older = self._by_device.get(device_id)
         if older is not None and older is not link:
-            self._replace(older)
+            self._replace(older, link)
         self._hub.drop_device(device_id)
         self._unfinished.pop(link.session.connection_id, None)
         self._by_device[device_id] = link
@@ -330,8 +330,15 @@ class Gateway:
         elif isinstance(link, StreamLink):
             link.stream.on_hello()
 
-    def _replace(self, older: Link) -> None:
+    def _replace(self, older: Link, newer: Link) -> None:
         """A newer handshake of the same device wins; nothing needs to be sent."""
+        # Two devices with one id and key, a copied image, show themselves by many of these.
+        _log.info(
+            "session.replaced",
+            device_id=older.session.device_id,
+            before=older.ip_address,
+            now=newer.ip_address,
+        )
         older.ended = "replaced by a newer session"
         older.is_online = False
         older.exchange.cancel_all("ended")

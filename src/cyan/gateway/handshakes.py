@@ -7,6 +7,7 @@ import structlog
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from cyan.gateway import metrics
+from cyan.gateway.udp import read_address
 from cyan.wire.dtls.record import CONNECTION_ID_BYTES, ServerRecords
 from cyan.wire.dtls.server import (
     ClientHello,
@@ -174,9 +175,15 @@ class Handshakes:
         if answer is not None:
             self._send(answer, progress.address)
         if handshake.failed is not None:
-            # Anyone can fail one; a line for each would let strangers fill the log.
-            metrics.handshakes_failed.inc()
-            _log.debug("handshake.failed", reason=handshake.failed)
+            if handshake.was_key_unknown:
+                # The commonest mistake with a new board, and it shows nowhere else.
+                metrics.handshakes_wrong_key.inc()
+                _log.warning(
+                    "handshake.wrong_server_key", address=read_address(progress.address)[0]
+                )
+            else:
+                metrics.handshakes_failed.inc()
+                _log.debug("handshake.failed", reason=handshake.failed)
             self._forget(progress)
         elif handshake.established is not None and not was_established:
             self._on_established(

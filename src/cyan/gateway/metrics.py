@@ -13,7 +13,8 @@ handshakes = Counter(
 )
 handshakes_ended = Counter(
     "cyan_handshakes_ended",
-    "Handshakes that came to nothing: refused at the first message, or failed after it.",
+    "Handshakes that came to nothing: refused at the first message, or failed after it; of the last"
+    " those where the device did not know our key (UDP only).",
     ["how"],
     registry=REGISTRY,
 )
@@ -49,6 +50,7 @@ events_undelivered = Counter(
 # Children are looked up once: `labels` costs more than all else on the hot path.
 handshakes_full = handshakes.labels(kind="full")
 handshakes_refused = handshakes_ended.labels(how="refused")
+handshakes_wrong_key = handshakes_ended.labels(how="wrong_server_key")
 handshakes_failed = handshakes_ended.labels(how="failed")
 handshakes_stream = handshakes.labels(kind="tcp")
 handshakes_resumed = handshakes.labels(kind="resumed")

@@ -111,6 +111,10 @@ class StreamLink(Link):
         else:
             self.exchange.on_ack(message)
 
+    @property
+    def is_asking(self) -> bool:
+        return self.exchange.is_asking
+
     def on_closed(self) -> None:
         """The connection is no more."""
         self.end("the connection was closed", tell=False)

@@ -209,6 +209,11 @@ class Exchange:
         """Whether MAX_OUTSTANDING of our messages wait, so that `send` would refuse one more."""
         return len(self._by_id or ()) + len(self._by_token or ()) >= MAX_OUTSTANDING
 
+    @property
+    def is_asking(self) -> bool:
+        """Whether a question of ours waits for its answer."""
+        return self._by_token is not None
+
     def take_message_id(self) -> int:
         message_id = self.next_message_id
         self.next_message_id = (message_id + 1) & 0xFFFF

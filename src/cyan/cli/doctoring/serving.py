@@ -97,9 +97,15 @@ COUNTERS: Final = (
     ),
     Counter(
         "cyan_handshakes_ended_total",
+        "wrong_server_key",
+        "handshakes were given up by boards that have the key of another server",
+        "The log has their addresses (`handshake.wrong_server_key`). Write the key again (`cyan "
+        "keys server`) and put it on them; `cyan doctor --server-key <file>` compares a file.",
+    ),
+    Counter(
+        "cyan_handshakes_ended_total",
         "failed",
-        "handshakes failed after their first message: lost on the way, boards with the key of "
-        "another server, or strangers",
+        "handshakes failed after their first message: lost on the way, or strangers",
     ),
     Counter(
         "cyan_events_undelivered_total",

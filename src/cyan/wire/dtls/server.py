@@ -152,6 +152,7 @@ class ServerHandshake:
         "failed",
         "final_flight_due",
         "flight",
+        "was_key_unknown",
     )
 
     def __init__(
@@ -191,6 +192,8 @@ class ServerHandshake:
         self._records: ServerRecords | None = None
         self.established: Established | None = None
         self.failed: str | None = None
+        self.was_key_unknown = False
+        """The peer could not verify our signature: it holds another server's key."""
         self.final_flight_due = False
         flight = [
             (
@@ -293,6 +296,7 @@ class ServerHandshake:
     def _on_alert(self, content: bytes) -> None:
         if self.established is None and alerts.ends_session(content):
             self.failed = f"the peer sent alert {content[1]}"
+            self.was_key_unknown = content[1] == alerts.DECRYPT_ERROR
 
     def _on_fragment(self, fragment: Fragment) -> None:
         if self.established is not None:
