@@ -36,6 +36,9 @@ from tests.system.processes import Server
 
 ARGON: Final = 12
 ANSWER_WITHIN_S: Final = 20.0
+CLOSED_WITHIN_S: Final = 60.0
+"""A connection whose bytes the server does not take any more."""
+
 AGAIN_AFTER_S: Final = 1.0
 """A datagram without an answer is sent again; a device waits longer."""
 
@@ -77,6 +80,8 @@ class _Peer:
         self.next_id = 1
         self.is_over = False
         """The server has ended the session or the connection."""
+        self.receive_buffer_bytes: int | None = None
+        """What the kernel keeps for it; None for the usual."""
         self._server = server
         self._host = host or server.host
         self._source = source or self._host
@@ -104,6 +109,9 @@ class _Peer:
         self.close()
         family = socket.AF_INET6 if ":" in self._host else socket.AF_INET
         self.socket = socket.socket(family, self._type)
+        if self.receive_buffer_bytes is not None:
+            buffer = (socket.SO_RCVBUF, self.receive_buffer_bytes)
+            self.socket.setsockopt(socket.SOL_SOCKET, *buffer)
         self.socket.bind((self._source, 0))
         self.socket.settimeout(ANSWER_WITHIN_S)
         self.socket.connect((self._host, port))
@@ -297,6 +305,7 @@ class StreamPeer(_Peer):
 
     def send(self, data: bytes) -> None:
         assert self.socket is not None
+        self.socket.settimeout(CLOSED_WITHIN_S)
         try:
             self.socket.sendall(data)
         except ConnectionError:

@@ -211,11 +211,13 @@ class Server:
         return [row[0].decode() for row in self.rows(select, name)]
 
     def key_file(self, protocol: str = "udp") -> Path:
-        """The padded public key file with this server's address, made by the command for it."""
+        """The padded public key file with this server's address, made by the command for it. Boards
+        cannot store an IPv6 address."""
+        host = "127.0.0.1" if ":" in self.host else self.host
         port = self.udp_port if protocol == "udp" else self.tcp_port
         path = self.data.with_name(f"{self.data.name}.{protocol}.der")
         done(
-            "keys", "server", "--protocol", protocol, "--host", self.host, "--port", str(port),
+            "keys", "server", "--protocol", protocol, "--host", host, "--port", str(port),
             "--out", path, "--data", self.data,
         )  # fmt: skip
         return path

@@ -11,6 +11,7 @@ from typing import Final
 
 import pytest
 
+from cyan.wire import coap
 from cyan.wire.dtls.client import ClientHandshake
 from tests.system.crowd import Crowd, begin_handshake
 from tests.system.memory import resident_mib
@@ -31,6 +32,9 @@ STRANGER: Final = "127.0.0.66"
 HALF_OPEN: Final = 600
 KEPT_OF_ONE_ADDRESS: Final = 512
 HANDSHAKE_S: Final = 20.0
+
+MAX_UNREAD: Final = 1_000_000
+"""Answers that a peer leaves unread. What the kernel keeps of them on our side is in megabytes."""
 
 AT_ONCE: Final = 60
 AGAIN_S: Final = 0.5
@@ -247,3 +251,20 @@ def is_closed(stranger: StreamPeer) -> bool:
     while not stranger.is_over and time.monotonic() < end_s:
         stranger.receive_bytes(0.5)
     return stranger.is_over
+
+
+def test_a_peer_that_does_not_read_is_cut_off(tmp_path: Path) -> None:
+    settings = {**SETTINGS, "CYAN_DEVICE_MESSAGES_PER_S": "1000000"}
+    with serving(tmp_path / "data", settings) as server, unharmed(server) as connected:
+        with StreamPeer(server, 1000) as deaf:
+            deaf.receive_buffer_bytes = 4096
+            deaf.connect()
+            for first in range(0, MAX_UNREAD, 100):
+                ids = (number & 0xFFFF for number in range(first, first + 100))
+                deaf.send(b"".join(deaf.seal(coap.encode_ping(id_)) for id_ in ids))
+                if deaf.is_over:
+                    break
+            assert deaf.is_over
+        assert connected.ping()
+        reasons = [line["reason"] for line in server.logged("session.ended")]
+        assert "it does not read what is sent" in reasons
