@@ -78,9 +78,16 @@ class Attendance:
             self._note(self.row_of(link, device_id, online=True))
         else:
             self._presence.remember(stored)
+            self._keeper.supersede_presence(stored)
         self._schedule_silence(link)
         self._bus.publish(DeviceOnline(device_id))
         _log.info("device.online", device_id=device_id, address=link.ip_address)
+
+    def never_arrived(self, stored: PresenceRow) -> None:
+        """A Hello was kept, with this row, but its link had ended by then: nobody is here."""
+        device_id = stored.device_id
+        if self._find_link(device_id) is None and not self._presence.was_online(device_id):
+            self._note(msgspec.structs.replace(stored, online=False))
 
     def went_offline(self, link: Link, reason: str) -> None:
         """The device is gone, unless it has another link by now."""

@@ -124,6 +124,7 @@ class Gateway:
         )
         self.presence_row = self._attendance.row_of
         self.came_online = self._attendance.came_online
+        self.never_arrived = self._attendance.never_arrived
         self.went_offline = self._attendance.went_offline
         self._sender = Sender()
         self._handshakes = Handshakes(

@@ -45,7 +45,9 @@ class Keeper:
         self._due: deque[Link] = deque()
         self._urgent: dict[Link, None] = {}
         self._unsettled: set[DatagramLink] = set()
-        self._rows: list[PresenceRow] = []
+        # To be written with the next flush, and being written: the latest of each device.
+        self._rows: dict[DeviceId, PresenceRow] = {}
+        self._rows_under_way: dict[DeviceId, PresenceRow] = {}
         self._next_flush_s = 0.0
         self._next_lease_s = 0.0
         self.is_flushing = False
@@ -68,7 +70,13 @@ class Keeper:
         self._unsettled.discard(link)
 
     def note_presence(self, row: PresenceRow) -> None:
-        self._rows.append(row)
+        self._rows[row.device_id] = row
+
+    def supersede_presence(self, row: PresenceRow) -> None:
+        """This row is stored already. An earlier one that is still to be written, or may just be
+        written behind it, must not have the last word."""
+        if row.device_id in self._rows or row.device_id in self._rows_under_way:
+            self._rows[row.device_id] = row
 
     def is_due(self, now_s: float) -> bool:
         return now_s >= self._next_flush_s and not self.is_flushing
@@ -89,6 +97,7 @@ class Keeper:
             self._next_lease_s = now_s + presence.LEASE_RENEWAL_S
         write = _writing(links, rows)
         self.is_flushing = True
+        self._rows_under_way = rows
 
         def work(connection: Connection) -> None:
             write(connection)
@@ -97,8 +106,9 @@ class Keeper:
 
         def flushed(ok: bool) -> None:
             self.is_flushing = False
+            self._rows_under_way = {}
             if not ok:
-                self._rows[:0] = rows
+                self._rows = {**rows, **self._rows}
                 self._urgent.update(dict.fromkeys(links))
 
         self._commits.submit(work, flushed)
@@ -127,8 +137,10 @@ class Keeper:
                 self._unsettled.discard(link)
                 self.mark_urgent(link)
 
-    def _take(self, dirty: list[Link], now_s: float) -> tuple[list[Link], list[PresenceRow]]:
-        rows, self._rows = self._rows, []
+    def _take(
+        self, dirty: list[Link], now_s: float
+    ) -> tuple[list[Link], dict[DeviceId, PresenceRow]]:
+        rows, self._rows = self._rows, {}
         for link in dirty:
             link.is_dirty = False
             link.rest(now_s)
@@ -137,7 +149,7 @@ class Keeper:
         return [link for link in urgent if link.ended is None], rows
 
 
-def _writing(links: list[Link], rows: list[PresenceRow]) -> Work:
+def _writing(links: list[Link], rows: dict[DeviceId, PresenceRow]) -> Work:
     """One unit of work: sessions, when their devices were heard, who came and went."""
     hot = [_hot_row(link) for link in links if isinstance(link, DatagramLink)]
     heard: list[tuple[DeviceId, int]] = [
@@ -149,7 +161,7 @@ def _writing(links: list[Link], rows: list[PresenceRow]) -> Work:
     def write(connection: Connection) -> None:
         store.save_hot(connection, hot)
         presence.touch(connection, heard)
-        ours = (row for row in rows if not store.is_taken_over(connection, row))
+        ours = (row for row in rows.values() if not store.is_taken_over(connection, row))
         presence.store(connection, ours)
 
     return write

@@ -243,6 +243,8 @@ class Link(ABC):
         device_id = self.session.device_id
         if self.ended is not None:
             # By an effect before this one.
+            if isinstance(effect, fx.Arrive):
+                self.host.never_arrived(effect.stored)
             return
         if isinstance(effect, fx.Admit):
             self.host.admit(
@@ -279,6 +281,8 @@ class Link(ABC):
 
     def _on_saved(self, effect: fx.Save, answer_to: int, ok: bool) -> None:
         if self.ended is not None:
+            if ok:
+                self.perform([each for each in effect.after if isinstance(each, fx.Arrive)])
             return
         if not ok:
             self.exchange.forget(answer_to)
