@@ -133,9 +133,13 @@ class StreamBoard(Speaker):
 
     async def hang_up(self) -> None:
         """The connection ends, without a word."""
+        self.cut()
+        await self.world.settle()
+
+    def cut(self) -> None:
+        """The same; the server has not heard of it yet."""
         assert self._line is not None
         self._line.transport.abort()
-        await self.world.settle()
 
     def forget_line(self) -> None:
         """The device restarts and knows nothing of its connection, which stays as it is."""

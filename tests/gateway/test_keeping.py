@@ -5,14 +5,14 @@ import pytest
 from sqlalchemy import text
 
 from cyan.core.secrets import open_vault
-from cyan.devices.presence import LEASE_RENEWAL_S
+from cyan.devices.presence import LEASE_RENEWAL_S, is_held
 from cyan.gateway import keeper as keeper_module
 from cyan.gateway.adoption import purpose
 from cyan.gateway.datagrams import DatagramLink
 from cyan.gateway.keeper import FLUSH_S, LAZY_TURNS
 from cyan.gateway.session import FORMAT, UnreadableSessionError, decode_cold, encode_cold
 from cyan.gateway.udp import read_address
-from cyan.wire.messages import Subscribe
+from cyan.wire.messages import Goodbye, Subscribe, encode_goodbye
 from tests.gateway.board import Board
 from tests.gateway.conversation.scripts import open_session
 from tests.gateway.stream_board import StreamBoard
@@ -157,6 +157,20 @@ async def test_a_flush_that_failed_is_made_up_for(world: World) -> None:
     )
     assert row is not None
     assert not row.online
+
+
+async def test_a_device_that_says_goodbye_and_connects_anew_is_stored_as_online(
+    world: World,
+) -> None:
+    board = await Board(world).connect()
+    await at_rest(world, board)
+    await board.say(lambda id_: encode_goodbye(id_, Goodbye(disconnect_reason=5)))
+    await board.connect()
+    await world.advance(2 * ONE_FLUSH_S)
+    assert is_held(world.db, board.device_id, world.clock.now_ms())
+    await world.restart()
+    assert world.presence.is_online(board.device_id)
+    assert world.statuses() == ["online", "offline", "online"]
 
 
 async def test_nothing_is_written_while_nothing_happens_but_the_lease(

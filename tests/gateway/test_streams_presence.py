@@ -94,6 +94,60 @@ async def test_a_device_that_connects_again_replaces_its_old_connection(world: W
     assert is_held(world.db, board.device_id, world.clock.now_ms())
 
 
+async def test_a_device_that_goes_and_comes_back_at_once_is_stored_as_online(
+    world: World,
+) -> None:
+    board = await StreamBoard(world).connect()
+    await world.advance(2)
+    for _ in range(3):
+        await board.hang_up()
+        await board.connect()
+    assert is_held(world.db, board.device_id, world.clock.now_ms())
+    await world.advance(3)
+    assert is_held(world.db, board.device_id, world.clock.now_ms())
+    await board.hang_up()
+    await world.advance(3)
+    assert not is_held(world.db, board.device_id, world.clock.now_ms())
+
+
+async def test_a_hello_that_is_kept_beside_a_flush_has_the_last_word(world: World) -> None:
+    board = await StreamBoard(world).connect()
+    await world.advance(2)
+    await board.hang_up()
+    await board.shake_hands()
+    hello = encode_hello(board.take_id(), board.hello_message(), confirmable=False)
+    with world.slow_disk():
+        board.transmit(hello)
+        await world.linger()
+        world.clock.advance(1.5)
+        world.gateway.turn()
+        assert world.gateway._keeper.is_flushing, "which writes that it went"
+    await world.advance(3)
+    assert world.presence.is_online(board.device_id)
+    assert is_held(world.db, board.device_id, world.clock.now_ms())
+
+
+async def test_a_connection_that_ends_while_its_hello_is_kept_leaves_nobody_online(
+    world: World,
+) -> None:
+    board = await StreamBoard(world).connect()
+    await board.hang_up()
+    await world.advance(2)
+    await board.shake_hands()
+    hello = encode_hello(board.take_id(), board.hello_message(), confirmable=False)
+    with world.slow_disk():
+        board.transmit(hello)
+        await world.linger()
+        board.cut()
+        await world.linger()
+    await world.advance(2)
+    assert not world.presence.is_online(board.device_id)
+    assert not is_held(world.db, board.device_id, world.clock.now_ms())
+    await world.restart()
+    await world.advance(COME_BACK_S + 2)
+    assert world.statuses() == ["online", "offline"]
+
+
 async def test_what_an_old_connection_still_says_counts_for_nothing(world: World) -> None:
     old = await StreamBoard(world).connect()
     board = await StreamBoard(world).connect()
