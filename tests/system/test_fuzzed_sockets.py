@@ -22,8 +22,9 @@ BETWEEN_PINGS: Final = 64
 
 BETWEEN_EVENTS: Final = 1024
 
-MAX_GROWTH_MIB: Final = 32
-"""After the first fifth."""
+MAX_GROWTH_MIB: Final = 48
+"""After the first fifth. Sessions that have not said Hello stay for two minutes, and fuzzers begin
+ten in a second; a million datagrams came to the same as half a million."""
 
 LONG = pytest.mark.soak
 
@@ -52,7 +53,6 @@ def fuzz(
             assert good.publish(events[-1].encode())
     assert not good.is_over
     grown = resident_mib(server.pid) - resident
-    print(n, resident, grown, fuzzer.sessions)
     assert grown < MAX_GROWTH_MIB
     assert server.logged_errors() == []
     logged = Counter(server.logged_events("peer"))
