@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
 from cyan.gateway import metrics
 from cyan.gateway.fairness import FairQueue
+from cyan.gateway.udp import make_address, network_of
 from cyan.wire.errors import MalformedError
 from cyan.wire.lightssl.handshake import (
     NONCE_BYTES,
@@ -37,7 +38,7 @@ MAX_UNFINISHED: Final = 2048
 """Connections that have not said Hello; one more and the oldest gives way."""
 
 MAX_UNFINISHED_OF_ONE: Final = 512
-"""Of these, from one address; a fleet behind one address comes back in a row, not at once."""
+"""Of these, from one network; a fleet behind one address comes back in a row, not at once."""
 
 BACKLOG: Final = 2048
 """Connections that the kernel accepts for us meanwhile."""
@@ -101,6 +102,8 @@ class Connection(asyncio.Protocol):
         self._budget = 0
         self._budget_ends_s = 0.0
         self.ip_address = ""
+        self.network = b""
+        """What the peer can have addresses of at will: those of it share their limits."""
         self.reader: Reader | None = None
 
     # -- what the loop calls -------------------------------------------------------------------
@@ -110,6 +113,7 @@ class Connection(asyncio.Protocol):
         self._transport = transport = cast(asyncio.Transport, transport)
         peer = transport.get_extra_info("peername")
         self.ip_address = str(peer[0]).removeprefix("::ffff:") if peer else ""
+        self.network = _network_of(self.ip_address) if peer else b""
         if not self._listener.admit(self):
             self._step = _Step.CLOSED
             transport.abort()
@@ -233,6 +237,12 @@ class Connection(asyncio.Protocol):
         self.abort()
 
 
+def _network_of(ip_address: str) -> bytes:
+    host = ip_address.partition("%")[0]
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    return network_of(make_address(family, host, 0))
+
+
 class Listener:
     """Accepts connections, and runs their handshakes one after the other."""
 
@@ -247,7 +257,7 @@ class Listener:
         self._all: set[Connection] = set()
         # By age, because a dictionary keeps the order of insertion.
         self._unfinished: dict[Connection, float] = {}
-        self._unfinished_by_address: dict[str, int] = {}
+        self._unfinished_by_network: dict[bytes, int] = {}
 
     async def start(self, bound: socket.socket) -> None:
         loop = asyncio.get_running_loop()
@@ -282,7 +292,7 @@ class Listener:
 
     def admit(self, connection: Connection) -> bool:
         """Whether a new connection may stay."""
-        of_one = self._unfinished_by_address.get(connection.ip_address, 0)
+        of_one = self._unfinished_by_network.get(connection.network, 0)
         if of_one >= MAX_UNFINISHED_OF_ONE or not self.door.may_connect():
             metrics.dropped_overload.inc()
             return False
@@ -294,7 +304,7 @@ class Listener:
             oldest.abort()
         self._all.add(connection)
         self._unfinished[connection] = self.door.now_s() + HANDSHAKE_S
-        self._unfinished_by_address[connection.ip_address] = of_one + 1
+        self._unfinished_by_network[connection.network] = of_one + 1
         return True
 
     def expire(self, now_s: float) -> None:
@@ -312,11 +322,11 @@ class Listener:
     def finish(self, connection: Connection) -> None:
         """Its handshake is over, in whichever way."""
         if self._unfinished.pop(connection, None) is not None:
-            left = self._unfinished_by_address[connection.ip_address] - 1
+            left = self._unfinished_by_network[connection.network] - 1
             if left:
-                self._unfinished_by_address[connection.ip_address] = left
+                self._unfinished_by_network[connection.network] = left
             else:
-                del self._unfinished_by_address[connection.ip_address]
+                del self._unfinished_by_network[connection.network]
 
     def leave(self, connection: Connection) -> None:
         self.finish(connection)
@@ -324,7 +334,7 @@ class Listener:
 
     def queue(self, connection: Connection) -> None:
         """The request is whole: answer it in turn."""
-        given_way = self._waiting.push(connection.ip_address.encode(), connection)
+        given_way = self._waiting.push(connection.network, connection)
         if given_way is not None:
             metrics.dropped_overload.inc()
             given_way.abort()
