@@ -1,5 +1,6 @@
 """Peers over TCP that send too much, too slowly, nothing or nonsense, and who do not read."""
 
+import asyncio
 import os
 import socket
 import threading
@@ -195,6 +196,55 @@ async def test_one_address_holds_only_so_many_unfinished_connections(
     again = [StreamBoard(world, 20 + index, host="127.0.0.2") for index in range(3)]
     await open_all(again)
     assert [board.is_open for board in again] == [True, True, False]
+
+
+class PeerTransport(asyncio.Transport):
+    """The connection of a peer that has this address."""
+
+    def __init__(self, host: str) -> None:
+        super().__init__({"peername": (host, 50_000, 0, 0)})
+        self.written = b""
+        self.is_aborted = False
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        self.written += data
+
+    def is_closing(self) -> bool:
+        return self.is_aborted
+
+    def close(self) -> None:
+        self.abort()
+
+    def abort(self) -> None:
+        self.is_aborted = True
+
+
+async def test_who_has_many_ipv6_addresses_counts_as_one(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tcp, "MAX_UNFINISHED_OF_ONE", 3)
+    peers = {
+        host: PeerTransport(host)
+        for host in (
+            "2001:db8::1",
+            "2001:db8::2",
+            "2001:db8:0:0:ffff::3",
+            "2001:db8::4",
+            "2001:db8:0:1::1",
+            "fe80::1%eth0",
+            "::ffff:192.0.2.7",
+            "192.0.2.8",
+        )
+    }
+    connections = []
+    for transport in peers.values():
+        connection = tcp.Connection(world.gateway._listener)
+        connection.connection_made(transport)
+        connections.append(connection)
+    assert [host for host, transport in peers.items() if transport.is_aborted] == ["2001:db8::4"]
+    for connection in connections:
+        connection.connection_lost(None)
+    assert world.gateway._listener._unfinished_by_network == {}
 
 
 async def test_connections_are_bounded_and_those_that_are_there_stay(
