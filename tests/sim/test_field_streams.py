@@ -152,3 +152,17 @@ def test_a_wrong_device_key_is_what_the_server_gets_to_see() -> None:
     assert right == again
     assert wrong != right
     assert len({claim.device_id for claim in world.cloud.claims}) == 1
+
+
+@pytest.mark.parametrize("faults", [(), ("delay for_s=[1,1]",)])
+def test_the_end_of_a_connection_reaches_the_device_and_it_connects_anew(
+    faults: tuple[str, ...],
+) -> None:
+    world = FarStreamWorld(*faults)
+    world.run(10.0)
+    assert world.is_online
+    world.far.on_closed(world.now)
+    assert not world.is_online
+    world.run(20.0)
+    assert world.is_online
+    assert len(world.cloud.sessions) == 2

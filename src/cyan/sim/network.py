@@ -94,7 +94,7 @@ class DatagramWay:
 
     def take(self, now: float) -> bytes | None:
         """The next datagram that has arrived by now."""
-        if self.deadline() > now:
+        if not self._under_way or self.deadline() > now:
             return None
         return heapq.heappop(self._under_way)[2]
 
@@ -151,7 +151,7 @@ class StreamWay:
 
     def take(self, now: float) -> bytes | None:
         """The next piece that has arrived by now."""
-        if self.deadline() > now:
+        if not self._under_way or self.deadline() > now:
             return None
         return self._under_way.popleft()[1]
 
