@@ -160,9 +160,10 @@ def test_the_end_of_a_connection_reaches_the_device_and_it_connects_anew(
 ) -> None:
     world = FarStreamWorld(*faults)
     world.run(10.0)
-    assert world.is_online
+    states = [world.far.state]
     world.far.on_closed(world.now)
-    assert not world.is_online
+    states.append(world.far.state)
     world.run(20.0)
-    assert world.is_online
+    states.append(world.far.state)
+    assert states == [State.ONLINE, State.OFFLINE, State.ONLINE]
     assert len(world.cloud.sessions) == 2
