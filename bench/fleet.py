@@ -6,13 +6,12 @@ takes a tenth of a simulated device's memory: it pings, and acknowledges what th
 
 import select
 import time
-from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import partial
 
 from bench.hosts import Hosts
 from bench.machine import BenchError
+from bench.pings import Pings
 from bench.world import SEED, World
 from cyan.sim.behaviour import built_in
 from cyan.sim.device import Device
@@ -32,7 +31,10 @@ SILENCE_S = 30.0
 """Nobody came online for this long: nobody will."""
 
 _STEP_S = 0.05
-"""How often timers are looked at."""
+"""How often timers of devices that connect are looked at."""
+
+_SHORT_S = 0.01
+"""How late a ping can be."""
 
 SETTLE_S = 5.0
 """What the server has to say to a new session, and to write down of it, comes within this time."""
@@ -51,9 +53,9 @@ class Member:
         self.message_id = (message_id + 1) & 0xFFFF
         return message_id
 
-    def ping(self) -> bytes:
-        """A datagram with the next keep-alive."""
-        return self.records.seal_data(coap.encode_ping(self.next_message_id()))
+    def seal(self, content: bytes) -> bytes:
+        """A message as a datagram."""
+        return self.records.seal_data(content)
 
 
 class Fleet:
@@ -79,9 +81,7 @@ class Fleet:
         self._is_kept_alive = is_kept_alive
         self._poll = select.poll()
         self._poll.register(self.hosts.udp, select.POLLIN)
-        self._pings = 0
-        # (when, index), in order of time: the interval is the same for all.
-        self._pings_due: deque[tuple[float, int]] = deque()
+        self.pings = Pings(self.members, self.hosts.send)
 
     def grow(self, size: int) -> None:
         """Bring devices online until there are `size`: handshake, Hello, describes, subscriptions.
@@ -93,16 +93,18 @@ class Fleet:
         under_way: dict[int, _Connecting] = {}
         early: dict[int, Member] = {}  # online before one with a lower number
         look_at_s = progress_s = time.monotonic()
-        self._spread_pings(look_at_s)
+        # All members were heard lately; from now on each pings in its turn.
+        self.pings.start(look_at_s, PING_S, interval_s=PING_S)
         while len(self.members) < size:
-            for index in _take(beginners, AT_ONCE - len(under_way)):
+            for index in _next_of(beginners, AT_ONCE - len(under_way)):
                 under_way[index] = self._connecting(index)
                 under_way[index].device.start(0.0)
                 under_way[index].device.on_deadline(time.monotonic())
             now = time.monotonic()
             if now >= look_at_s:
                 look_at_s = now + _STEP_S
-                self._keep_alive(now)
+                if self._is_kept_alive:
+                    self.pings.turn(now)
                 for connecting in under_way.values():
                     if connecting.device.deadline() <= now:
                         connecting.device.on_deadline(now)
@@ -111,31 +113,39 @@ class Fleet:
                 if (beginner := under_way.get(index)) is not None:
                     beginner.device.on_datagram(datagram, time.monotonic())
                 else:
-                    member = early.get(index) or self.members[index]
-                    _take_in(member, partial(self.hosts.send, index), datagram)
+                    self._take(index, early.get(index) or self.members[index], datagram, now)
             for index in [index for index, device in under_way.items() if device.is_online]:
                 early[index] = under_way.pop(index).member()
                 progress_s = now
             while (arrived := early.pop(len(self.members), None)) is not None:
-                self._pings_due.append((now + PING_S, len(self.members)))
                 self.members.append(arrived)
+                self.pings.add(len(self.members) - 1, now + PING_S)
             if now - progress_s > SILENCE_S:
                 raise BenchError(f"Only {len(self.members)} of {size} devices came online.")
 
     def rest(self, seconds: float) -> None:
         """Send nothing but acknowledgements of what the server says."""
-        self._wait(seconds, is_pinging=False)
+        end_s = time.monotonic() + seconds
+        while time.monotonic() < end_s:
+            self._exchange()
 
-    def idle(self, seconds: float) -> tuple[int, int]:
-        """Ping as devices do that have nothing to say: how many pings, how many answers."""
-        pings = self._pings
-        self._spread_pings(time.monotonic())
-        answers = self._wait(seconds, is_pinging=True)
-        return self._pings - pings, answers
+    def idle(self, seconds: float) -> None:
+        """Ping as devices do that have nothing to say; `pings` counts."""
+        now = time.monotonic()
+        end_s = now + seconds
+        self.pings.start(now, PING_S, interval_s=PING_S)
+        while (now := time.monotonic()) < end_s:
+            self.pings.turn(now)
+            self._exchange()
 
-    def take(self, index: int, datagram: bytes) -> coap.Message | None:
-        """The message in a datagram for a member, acknowledged if it asks for that."""
-        return _take_in(self.members[index], partial(self.hosts.send, index), datagram)
+    def ping_once(self, within_s: float, give_up_s: float) -> None:
+        """Each device sends one ping; returns when all are answered, or after `give_up_s`."""
+        now = first_s = time.monotonic()
+        self.pings.start(now, within_s)
+        while self.pings.answered < len(self.members) and now < first_s + give_up_s:
+            now = time.monotonic()
+            self.pings.turn(now)
+            self._exchange()
 
     def close(self) -> None:
         self.hosts.close()
@@ -154,31 +164,23 @@ class Fleet:
     def _receive(self, timeout_s: float) -> list[tuple[int, bytes]]:
         return self.hosts.receive() if self._poll.poll(timeout_s * 1000) else []
 
-    def _wait(self, seconds: float, *, is_pinging: bool) -> int:
-        end_s = time.monotonic() + seconds
-        count = 0
-        while (now := time.monotonic()) < end_s:
-            if is_pinging:
-                self._keep_alive(now)
-            self.hosts.flush()
-            for index, datagram in self._receive(_STEP_S):
-                self.take(index, datagram)
-                count += 1
+    def _exchange(self) -> None:
+        """Send what is queued, take what comes."""
         self.hosts.flush()
-        return count
+        now = time.monotonic()
+        for index, datagram in self._receive(_SHORT_S):
+            self._take(index, self.members[index], datagram, now)
+        self.hosts.flush()
 
-    def _spread_pings(self, now: float) -> None:
-        """All members were heard lately; from now on each pings in its turn."""
-        step = PING_S / max(len(self.members), 1)
-        self._pings_due = deque((now + i * step, i) for i in range(len(self.members)))
-
-    def _keep_alive(self, now: float) -> None:
-        due = self._pings_due
-        while self._is_kept_alive and due and due[0][0] <= now:
-            _, index = due.popleft()
-            due.append((now + PING_S, index))
-            self.hosts.send(index, self.members[index].ping())
-            self._pings += 1
+    def _take(self, index: int, member: Member, datagram: bytes, now: float) -> None:
+        opened = member.records.open(datagram)
+        if opened is None:
+            return
+        message = coap.decode(opened[1])
+        if message.type == coap.CON:
+            self.hosts.send(index, member.seal(coap.encode_empty_ack(message.message_id)))
+        elif message.type == coap.ACK:
+            self.pings.on_answer(index, message.message_id, now)
 
 
 class _Connecting:
@@ -222,17 +224,7 @@ class _Connecting:
             self.is_online = fact.state is State.ONLINE
 
 
-def _take_in(member: Member, send: Callable[[bytes], None], datagram: bytes) -> coap.Message | None:
-    opened = member.records.open(datagram)
-    if opened is None:
-        return None
-    message = coap.decode(opened[1])
-    if message.type == coap.CON:
-        send(member.records.seal_data(coap.encode_empty_ack(message.message_id)))
-    return message
-
-
-def _take(numbers: Iterator[int], count: int) -> Iterator[int]:
+def _next_of(numbers: Iterator[int], count: int) -> Iterator[int]:
     for _ in range(count):
         number = next(numbers, None)
         if number is None:
