@@ -8,7 +8,7 @@ from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Self
+from typing import Final, Protocol, Self
 
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
@@ -32,7 +32,6 @@ from cyan.wire.messages import (
     encode_hello,
     encode_publish,
 )
-from tests.system.processes import Server
 
 ARGON: Final = 12
 ANSWER_WITHIN_S: Final = 20.0
@@ -46,6 +45,22 @@ MAX_DATAGRAM_BYTES: Final = 2048
 _CHUNK_BYTES: Final = 65536
 
 Build = Callable[[int], bytes]
+
+
+class Where(Protocol):
+    """A server, as its devices know it. `data` is its folder, for its public keys."""
+
+    @property
+    def host(self) -> str: ...
+
+    @property
+    def udp_port(self) -> int: ...
+
+    @property
+    def tcp_port(self) -> int: ...
+
+    @property
+    def data(self) -> Path: ...
 
 
 @cache
@@ -74,7 +89,7 @@ class _Peer:
     _type = socket.SOCK_DGRAM
     _again_after_s = AGAIN_AFTER_S
 
-    def __init__(self, server: Server, number: int, *, source: str = "", host: str = "") -> None:
+    def __init__(self, server: Where, number: int, *, source: str = "", host: str = "") -> None:
         """`source` is the address that it has, `host` the one where it finds the server."""
         self.device_id = f"fade{number:020x}"
         self.next_id = 1
@@ -191,7 +206,7 @@ class _Peer:
 class DatagramPeer(_Peer):
     """A device over UDP."""
 
-    def __init__(self, server: Server, number: int, *, source: str = "", host: str = "") -> None:
+    def __init__(self, server: Where, number: int, *, source: str = "", host: str = "") -> None:
         super().__init__(server, number, source=source, host=host)
         self.key = device_key(number)
         self.records: DeviceRecords | None = None
@@ -272,7 +287,7 @@ class StreamPeer(_Peer):
     _type = socket.SOCK_STREAM
     _again_after_s = ANSWER_WITHIN_S
 
-    def __init__(self, server: Server, number: int, *, source: str = "", host: str = "") -> None:
+    def __init__(self, server: Where, number: int, *, source: str = "", host: str = "") -> None:
         super().__init__(server, number, source=source, host=host)
         self.key = derive_key("peers", number)
         self._channel: Channel | None = None
