@@ -13,9 +13,11 @@ from cyan.wire.messages import (
     APPLICATION,
     SYSTEM,
     DescribePost,
+    Goodbye,
     Publish,
     encode_describe_answer,
     encode_describe_post,
+    encode_goodbye,
     encode_hello,
     encode_publish,
 )
@@ -383,6 +385,21 @@ async def test_a_server_that_ended_before_the_answer_asks_again(
     assert await board.ping() is not None
     assert functions_of(world, board.device_id) == ("led", "brew")
     assert answers.flags == asked
+
+
+async def test_a_device_that_comes_back_before_it_has_answered_is_asked_again(
+    world: World,
+) -> None:
+    board = Board(world, platform_id=ELECTRON, has_connection_id=False)
+    Silent(board, {})
+    await arrive(board)
+    await board.say(lambda id_: encode_goodbye(id_, Goodbye(disconnect_reason=6)))
+    await world.advance(300)
+    board.resume(41_000)
+    answers = Describing(board, {SYSTEM: MODULES, APPLICATION: OFFER})
+    assert await board.ping() is not None
+    assert answers.flags == [SYSTEM, APPLICATION]
+    assert functions_of(world, board.device_id) == ("led", "brew")
 
 
 async def test_who_has_described_itself_is_not_asked_after_a_restart(world: World) -> None:

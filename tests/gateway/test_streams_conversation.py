@@ -339,6 +339,21 @@ async def test_too_many_subscriptions_are_refused_in_words(
     assert answer.code == coap.FORBIDDEN
 
 
+async def test_nothing_counts_behind_the_message_that_ended_the_session(
+    world: World, board: StreamBoard
+) -> None:
+    assert board.channel is not None
+    events = [
+        encode_publish(board.take_id(), Publish(name, b"1", confirmable=False))
+        for name in ("before", "spark/device/session/end", "behind")
+    ]
+    board.write(b"".join(board.channel.seal(event) for event in events))
+    await world.settle()
+    assert not board.is_open
+    assert len(world.logged("before")) == 1
+    assert world.logged("behind") == []
+
+
 async def test_a_goodbye_ends_the_connection_and_the_device_is_offline_once(
     world: World, board: StreamBoard
 ) -> None:
