@@ -32,6 +32,7 @@ from cyan.core.db.engine import Database
 from cyan.core.ids import DeviceId, UserId
 from cyan.core.secrets import open_vault
 from cyan.devices import api as devices_api
+from cyan.devices import keys as device_keys
 from cyan.devices.access import DeviceAccess
 from cyan.devices.claimcodes import ClaimCodes
 from cyan.devices.claiming import Claiming
@@ -50,7 +51,13 @@ from cyan.events.store import cursor_key
 from cyan.gateway.adoption import REMEMBER_MS
 from cyan.gateway.calls import DeviceLinks
 from cyan.gateway.gateway import Gateway
-from cyan.gateway.keys import open_server_key, open_stream_key
+from cyan.gateway.keys import (
+    TCP_KEY_FILE,
+    UDP_KEY_FILE,
+    open_server_key,
+    open_stream_key,
+    refuse_to_forget,
+)
 from cyan.gateway.udp import bind, datagram_socket
 from cyan.health import api as health_api
 from cyan.health.jobs import VitalsRetention
@@ -64,6 +71,8 @@ from cyan.rest.errors import described
 from cyan.rest.registry import Registry, Route
 from cyan.rest.responses import json_response
 from cyan.rest.stopping import Stoppable
+from cyan.wire.lightssl.handshake import DEVICE_KEY_BYTES
+from cyan.wire.server_key import EC_KEY_BYTES
 
 GRACEFUL_STOP_S: Final = 5
 """How long open requests may take after a signal; streams are closed at once."""
@@ -113,6 +122,8 @@ def build(config: Config, *, log_factory: LogFactory = EventLog) -> Parts:
     clock, bus = SystemClock(), Bus()
     vault = open_vault(data)
     database = Database(config.database_path)
+    refuse_to_forget(data, UDP_KEY_FILE, device_keys.is_any_pinned(database, EC_KEY_BYTES))
+    refuse_to_forget(data, TCP_KEY_FILE, device_keys.is_any_pinned(database, DEVICE_KEY_BYTES))
     passwords = Passwords()
     people, tokens = People(database, passwords), Tokens(database, clock, bus)
     ownership, presence = Ownership(database), Presence(database)

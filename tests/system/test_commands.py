@@ -13,7 +13,7 @@ import pytest
 
 from cyan.wire.server_key import decode_server_key
 from tests.system.people import log_in, logged_in
-from tests.system.processes import Server, cyan, done, migrated, refused, serving
+from tests.system.processes import Server, cyan, done, migrated, refused, serving, simulating
 
 DEVICE = "0123456789abcdef01234567"
 PASSWORD = "correct horse battery"
@@ -264,6 +264,24 @@ def test_the_same_seed_makes_the_same_devices(tmp_path: Path) -> None:
     three = done("sim", "--print-keys", "--count", "3", "--seed", "some")
     assert done("sim", "--print-keys", "--count", "3", "--seed", "some") == three
     assert done("sim", "--print-keys", "--count", "3", "--seed", "other") != three
+
+
+def test_a_missing_server_key_is_not_replaced_when_devices_trust_it(tmp_path: Path) -> None:
+    data = migrated(tmp_path / "data")
+    with (
+        serving(data, {"CYAN_ENROLMENT": "open"}) as server,
+        simulating(server.key_file(), "--count", "1") as simulator,
+    ):
+        simulator.wait_until_ready()
+        simulator.stop()
+    (data / "server_udp.pem").unlink()
+    said = refused("serve", "--data", data)
+    assert "server_udp.pem is missing, and devices trust the key" in said
+    assert "backup" in said
+    assert not (data / "server_udp.pem").exists()
+    done("keys", "server", "--host", "127.0.0.1", "--out", tmp_path / "new.der", "--data", data)
+    with serving(data):
+        pass
 
 
 def test_help_names_every_command() -> None:

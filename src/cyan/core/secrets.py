@@ -14,7 +14,7 @@ from cyan.core.errors import ConfigError
 
 KEY_FILE = "secrets.key"
 _NONCE_BYTES = 12
-_KEY_BYTES = 32
+SECRET_BYTES = 32
 
 
 class SealBrokenError(ConfigError):
@@ -43,10 +43,13 @@ def open_vault(data: Path) -> Vault:
     """The vault of a data folder; its key is made on first use, readable by its owner only."""
     path = data / KEY_FILE
     if not path.exists():
-        write_private(path, os.urandom(_KEY_BYTES))
+        write_private(path, os.urandom(SECRET_BYTES))
     key = path.read_bytes()
-    if len(key) != _KEY_BYTES:
-        raise SealBrokenError(f"{path} is not a key of {_KEY_BYTES} bytes.")
+    if len(key) != SECRET_BYTES:
+        raise SealBrokenError(
+            f"{path} is not a key of {SECRET_BYTES} bytes. Bring it back from a backup. Or remove"
+            " it: what it sealed is lost then, and devices make new handshakes within minutes."
+        )
     return Vault(key)
 
 

@@ -33,6 +33,20 @@ class ServerKeyError(ConfigError):
     """The server's private key cannot be read. Without it every board needs a new server key."""
 
 
+def refuse_to_forget(data: Path, file: str, are_trusted: bool) -> None:
+    """Raises ServerKeyError when the key is missing although devices hold its public half.
+
+    A new one would be made without a word, and every board be lost until it is at a USB cable.
+    """
+    path = data / file
+    if are_trusted and not path.exists():
+        raise ServerKeyError(
+            f"{path} is missing, and devices trust the key that was in it. Bring it back from a"
+            " backup. To begin anew with another key, make one with `cyan keys server`: each device"
+            " then needs it by USB."
+        )
+
+
 def open_server_key(data: Path) -> ec.EllipticCurvePrivateKey:
     """The P-256 key of a data folder, made on first use and readable by its owner only.
 

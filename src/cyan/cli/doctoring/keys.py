@@ -22,12 +22,12 @@ from cyan.cli.doctoring.hosts import addresses_of, is_loopback
 from cyan.cli.doctoring.installation import Installation
 from cyan.cli.doctoring.processes import TCP, UDP
 from cyan.core.db.engine import Database
-from cyan.core.secrets import KEY_FILE, SealBrokenError, open_vault
+from cyan.core.secrets import KEY_FILE, SECRET_BYTES, SealBrokenError, open_vault
 from cyan.devices.keys import fingerprint
 from cyan.gateway.adoption import purpose
 from cyan.gateway.keys import TCP_KEY_FILE, UDP_KEY_FILE
 from cyan.wire.errors import MalformedError
-from cyan.wire.server_key import ServerKey, decode_server_key
+from cyan.wire.server_key import RSA_KEY_BYTES, ServerKey, decode_server_key
 
 KEY_FILES: Final = {UDP: UDP_KEY_FILE, TCP: TCP_KEY_FILE}
 
@@ -92,6 +92,16 @@ def check_vault(installation: Installation) -> Iterator[Finding]:
             )
         return
     try:
+        size = path.stat().st_size
+        if size != SECRET_BYTES:
+            yield problem(
+                "keys.vault",
+                f"{path} has {size} bytes, and a key has {SECRET_BYTES}: the server does not start "
+                "with it.",
+                f"Bring {KEY_FILE} back from a backup. Or remove it: what it sealed is lost then, "
+                "and devices make new handshakes within minutes.",
+            )
+            return
         vault = open_vault(installation.folder)
         if sealed is not None:
             connection_id, cold = sealed
@@ -142,8 +152,8 @@ def check_exported(installation: Installation) -> Iterator[Finding]:
             yield problem(
                 "keys.exported",
                 f"{path} holds another key than this server's: boards with it never get in here.",
-                "Write it again with `cyan keys server --host <host> --out <file>` and put it on "
-                "the boards, or name the data folder whose key it is.",
+                f"Write it again with `cyan keys server{_protocol(exported)} --host <host> --out "
+                "<file>` and put it on the boards, or name the data folder whose key it is.",
             )
         elif is_named:
             # The file of `cyan dev` in the folder is for the simulator beside it.
@@ -197,6 +207,11 @@ def _read_key(installation: Installation, transport: str) -> _Pair:
         return _Pair(None, f"is not {wanted}")
     spki = private.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
     return _Pair(spki)
+
+
+def _protocol(exported: ServerKey) -> str:
+    """What the command for a file of this kind has to be told."""
+    return " --protocol tcp" if len(exported.public_key) == RSA_KEY_BYTES else ""
 
 
 def _check_address(path: Path, exported: ServerKey, transport: str) -> Iterator[Finding]:
