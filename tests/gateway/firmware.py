@@ -4,6 +4,7 @@ from cyan.core.ids import DeviceId
 from cyan.sim.behaviour import Behaviour, built_in
 from cyan.sim.device import Device
 from cyan.sim.facts import EventSettled, Fact, HandshakeDone, Outcome, State
+from cyan.sim.generations import GENERATIONS
 from cyan.sim.identity import Identity
 from cyan.sim.platforms import PLATFORMS
 from tests.gateway.world import SERVER_KEY, World, make_port
@@ -21,6 +22,7 @@ class Firmware:
         *,
         behaviour: Behaviour = QUIET,
         platform: str = "argon",
+        generation: str | None = None,
     ) -> None:
         self.world = world
         self.port = 50_000 + 100 * index
@@ -34,6 +36,7 @@ class Firmware:
             SERVER_KEY.public_key(),
             self,
             seed="tests",
+            generation=None if generation is None else GENERATIONS[generation],
         )
         self.device.start(world.clock.monotonic())
 
