@@ -29,6 +29,7 @@ from cyan.core.clock import Clock, SystemClock
 from cyan.core.config import Config
 from cyan.core.db import migrate
 from cyan.core.db.engine import Database
+from cyan.core.errors import ConfigError
 from cyan.core.ids import DeviceId, UserId
 from cyan.core.secrets import open_vault
 from cyan.devices import api as devices_api
@@ -287,12 +288,12 @@ class Server:
     async def run(self, on_ready: Callable[[Parts], None], stop: asyncio.Event) -> None:
         """Serve until `stop` is set; `on_ready` is called when devices and people can connect.
 
-        Raises OSError when a port cannot be bound, ConfigError for an unusable data folder.
+        Raises PortError when a port cannot be bound, ConfigError for an unusable data folder.
         """
         config = self.config
-        udp = bind(config.host, config.udp_port)
-        tcp = _bind_tcp(config.host, config.tcp_port)
-        http = _bind_tcp(config.host, config.http_port)
+        udp = _bound(bind, config.host, config.udp_port, "--udp-port")
+        tcp = _bound(_bind_tcp, config.host, config.tcp_port, "--tcp-port")
+        http = _bound(_bind_tcp, config.host, config.http_port, "--http-port")
         self.udp_port, self.tcp_port, self.http_port = (
             bound.getsockname()[1] for bound in (udp, tcp, http)
         )
@@ -335,8 +336,27 @@ class Server:
             _log.info("server.stopped")
 
 
+class PortError(ConfigError):
+    """A port cannot be listened on."""
+
+
+def _bound(
+    bind_one: Callable[[str, int], socket.socket], host: str, port: int, option: str
+) -> socket.socket:
+    """A bound socket. Raises PortError, which names the port and the option for another."""
+    try:
+        return bind_one(host, port)
+    except OSError as error:
+        raise PortError(
+            f"The server cannot listen on port {port} of {host}: {error.strerror or error}. Is"
+            f" another one running? `cyan doctor` tells who holds the port; {option} takes another"
+            " (0 any free one)."
+        ) from error
+
+
 def _raise_file_limit() -> None:
-    """Each connection is an open file; take as many as the system gives without asking."""
+    """Each connection is an open file; take as many as the system gives without asking. The usual
+    soft limit of 1024 is for programs that use select(), which this is not."""
     _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     with contextlib.suppress(OSError, ValueError):
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

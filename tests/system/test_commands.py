@@ -79,14 +79,17 @@ def test_a_second_server_on_the_same_folder_is_refused(server: Server) -> None:
     assert httpx.get(f"{server.api_url}/health").status_code == 200
 
 
-@pytest.mark.parametrize("taken", ["CYAN_HTTP_PORT", "CYAN_UDP_PORT"])
+@pytest.mark.parametrize("taken", ["CYAN_HTTP_PORT", "CYAN_UDP_PORT", "CYAN_TCP_PORT"])
 def test_a_port_that_is_in_use_is_told_in_one_line(server: Server, data: Path, taken: str) -> None:
-    ports = {"CYAN_HTTP_PORT": server.http_port, "CYAN_UDP_PORT": server.udp_port}
-    settings = {"CYAN_DATA": str(data), "CYAN_HTTP_PORT": "0", "CYAN_UDP_PORT": "0"}
+    ports = {
+        "CYAN_HTTP_PORT": server.http_port,
+        "CYAN_UDP_PORT": server.udp_port,
+        "CYAN_TCP_PORT": server.tcp_port,
+    }
+    settings = {"CYAN_DATA": str(data), **dict.fromkeys(ports, "0")}
     line = refused("serve", settings=settings | {taken: str(ports[taken])})
-    assert "cannot listen" in line
-    assert "--http-port" in line
-    assert "--udp-port" in line
+    assert f"cannot listen on port {ports[taken]}" in line
+    assert taken.removeprefix("CYAN_").lower().replace("_", "-") in line
 
 
 def test_what_a_server_keeps_in_its_folder_is_for_its_owner_only(server: Server) -> None:

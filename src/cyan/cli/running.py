@@ -4,13 +4,10 @@ import asyncio
 import contextlib
 import fcntl
 import os
-import resource
 import signal
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Final
-
-import click
 
 from cyan.core.errors import ConfigError
 
@@ -21,10 +18,21 @@ class AlreadyRunningError(ConfigError):
     """Another server uses this data folder. Stop it first, or choose another with --data."""
 
 
+class NoRightsError(ConfigError):
+    """The data folder belongs to somebody else."""
+
+
 @contextlib.contextmanager
 def only_one(data: Path) -> Iterator[None]:
-    """Hold the data folder: exactly one process serves it. Raises AlreadyRunningError."""
-    descriptor = os.open(data / LOCK_FILE, os.O_RDWR | os.O_CREAT, 0o600)
+    """Hold the data folder: exactly one process serves it. Raises AlreadyRunningError,
+    NoRightsError."""
+    try:
+        descriptor = os.open(data / LOCK_FILE, os.O_RDWR | os.O_CREAT, 0o600)
+    except PermissionError as error:
+        raise NoRightsError(
+            f"This user may not write to {data}. Serve as its owner, or give it to this user;"
+            " `cyan doctor` names the files."
+        ) from error
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -36,12 +44,7 @@ def only_one(data: Path) -> Iterator[None]:
 
 
 def run(main: Callable[[asyncio.Event], Awaitable[None]]) -> None:
-    """Run `main(stop)` on uvloop where it exists; SIGINT and SIGTERM set `stop`.
-
-    A port that cannot be bound is one line for the person, not a traceback.
-    """
-
-    _allow_many_connections()
+    """Run `main(stop)` on uvloop where it exists; SIGINT and SIGTERM set `stop`."""
 
     async def body() -> None:
         stop = asyncio.Event()
@@ -50,23 +53,8 @@ def run(main: Callable[[asyncio.Event], Awaitable[None]]) -> None:
             loop.add_signal_handler(number, stop.set)
         await main(stop)
 
-    try:
-        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-            runner.run(body())
-    except OSError as error:
-        raise click.ClickException(
-            f"The server cannot listen: {error.strerror or error}. Is another one running? "
-            "Choose other ports with --http-port and --udp-port (0 takes any free one)."
-        ) from error
-
-
-def _allow_many_connections() -> None:
-    """Each reader of a stream takes a file descriptor; the usual soft limit of 1024 is for programs
-    that use select(), which this is not."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft != hard:
-        with contextlib.suppress(ValueError, OSError):
-            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        runner.run(body())
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:

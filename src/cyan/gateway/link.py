@@ -373,7 +373,11 @@ class Link(ABC):
         """End the session for good; the device makes a full handshake when it hears of it."""
         if self.ended is not None:
             return
-        _log.info("session.ended", device_id=self.session.device_id, reason=reason)
+        device_id = self.session.device_id
+        # Before its Hello nobody knows whose it was; who is refused is told elsewhere.
+        (_log.debug if device_id is None else _log.info)(
+            "session.ended", device_id=device_id, reason=reason
+        )
         self.ended = reason
         if tell:
             self.close()

@@ -113,5 +113,5 @@ def parse_share(text: str) -> Share:
     platform_name, *rest = text.split(":")
     generation_name = rest[0] if len(rest) > 1 else None
     if not 1 <= len(rest) <= 2 or not (rest[-1].isascii() and rest[-1].isdigit()):
-        raise UnknownBoardError(f"{text!r} is not platform:generation:count")
+        raise UnknownBoardError(f"{text!r} is not platform:count or platform:firmware:count")
     return Share(find_board(platform_name, generation_name), int(rest[-1]))

@@ -18,6 +18,7 @@ from cyan.sim.faults import KINDS, Faults, combine_faults, parse_fault, read_fau
 from cyan.sim.generations import GENERATIONS
 from cyan.sim.platforms import PLATFORMS, Transport
 from cyan.sim.servers import DEFAULT_HOST, DEFAULT_PORTS
+from cyan.wire.messages import MAX_NAME
 
 DEFAULT_COUNT: Final = 3
 DEFAULT_PLATFORM: Final = "argon"
@@ -117,6 +118,17 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
         for code in self.claim_code:
             if not code.isascii() or not code.isprintable() or len(code) != CLAIM_CODE_BYTES:
                 raise OptionsError(f"--claim-code has {CLAIM_CODE_BYTES} characters")
+        for prefix in self.subscribe:
+            if len(prefix.encode()) > MAX_NAME or not prefix.isprintable():
+                raise OptionsError(f"--subscribe is at most {MAX_NAME} bytes of printable text")
+        if len(self.claim_code) > sum(share.count for share in self.shares):
+            raise OptionsError("--claim-code is given more often than there are devices")
+        if self.duration_s is not None and self.duration_s < 0:
+            raise OptionsError("--duration is not negative")
+        if self.journal is not None and not self.journal.parent.is_dir():
+            raise OptionsError(f"--journal: there is no folder {self.journal.parent}")
+        if self.state is not None and self.state.exists() and not self.state.is_dir():
+            raise OptionsError(f"--state: {self.state} is no folder")
         of_built_in = (self.rate, self.event_size, self.subscribe or None)
         if self.behaviour is not None and of_built_in != (None, None, None):
             raise OptionsError(

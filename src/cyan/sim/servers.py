@@ -87,7 +87,10 @@ def other_server_key(key: ServerKey) -> ServerKey:
 
 def resolve(host: str) -> str:
     """A numeric address of the host, IPv4 where it has one: that is what firmware asks for."""
-    found = socket.getaddrinfo(host, None, type=socket.SOCK_DGRAM)
+    try:
+        found = socket.getaddrinfo(host, None, type=socket.SOCK_DGRAM)
+    except OSError as error:
+        raise ServerError(f"--server {host}: {error.strerror or error}") from None
     addresses = sorted(found, key=lambda entry: entry[0] != socket.AF_INET)
     return str(addresses[0][4][0])
 
