@@ -14,7 +14,16 @@ from cyan.wire.messages import encode_hello
 from tests.gateway.speaker import FUNCTIONS, VARIABLES, Speaker
 from tests.gateway.world import SERVER_KEY, World, make_port
 
-__all__ = ["ARGON", "BORON", "ELECTRON", "FUNCTIONS", "VARIABLES", "Board", "acknowledge"]
+__all__ = [
+    "ARGON",
+    "BORON",
+    "ELECTRON",
+    "FUNCTIONS",
+    "VARIABLES",
+    "Board",
+    "acknowledge",
+    "old_board",
+]
 
 ARGON, BORON, ELECTRON = 12, 13, 10
 
@@ -148,3 +157,10 @@ class Board(Speaker):
     def was_closed(self) -> bool:
         """Whether the server ended the session."""
         return alerts.CLOSE_NOTIFY in self.alerts
+
+
+def old_board(world: World, index: int = 1, *, platform_id: int = ARGON) -> Board:
+    """One with firmware of before 3.1."""
+    board = Board(world, index, platform_id=platform_id, has_connection_id=False)
+    board.max_message_size = 800
+    return board
