@@ -71,8 +71,11 @@ def test_the_line_has_these_members_of_these_types_and_no_others(first: Dev, fol
     assert len(line["password"]) >= 12
     assert re.fullmatch(r"[0-9a-f]{40}", line["access_token"])
     assert isinstance(line["udp_port"], int)
-    assert line["tcp_port"] is None
-    assert line["server_keys"] == {"udp": str(folder / "server_udp_public.der"), "tcp": None}
+    assert isinstance(line["tcp_port"], int)
+    assert line["server_keys"] == {
+        "udp": str(folder / "server_udp_public.der"),
+        "tcp": str(folder / "server_tcp_public.der"),
+    }
     assert [list(device) for device in line["devices"]] == [["id", "name", "transport"]] * 3
     for device in line["devices"]:
         assert re.fullmatch(r"[0-9a-f]{24}", device["id"])
@@ -143,15 +146,16 @@ def test_each_device_publishes_by_itself(second: Dev, person: httpx.Client) -> N
 
 
 def test_it_listens_on_loopback_and_nowhere_else(second: Dev) -> None:
-    http_port = httpx.URL(second.api_url).port
-    assert second.listening() == {(LOOPBACK, http_port), (LOOPBACK, second.ready["udp_port"])}
+    ports = (httpx.URL(second.api_url).port, second.ready["udp_port"], second.ready["tcp_port"])
+    assert second.listening() == {(LOOPBACK, port) for port in ports}
 
 
 def test_the_folder_is_for_its_owner_only(second: Dev, folder: Path) -> None:
     assert folder.stat().st_mode & 0o777 == 0o700
-    public = Path(second.ready["server_keys"]["udp"])
-    files = [path for path in folder.rglob("*") if path.is_file() and path != public]
-    assert {"cyan.db", "secrets.key", "server_udp.pem", "seed"} <= {path.name for path in files}
+    public = {Path(path) for path in second.ready["server_keys"].values()}
+    files = [path for path in folder.rglob("*") if path.is_file() and path not in public]
+    kept = {"cyan.db", "secrets.key", "server_udp.pem", "server_tcp.pem", "seed"}
+    assert kept <= {path.name for path in files}
     assert [path for path in files if path.stat().st_mode & 0o077] == []
 
 
@@ -197,7 +201,7 @@ def test_options_win_over_the_environment_and_ports_are_those_asked_for(tmp_path
     with developing(tmp_path / "data", *options, settings=settings) as dev:
         assert dev.ready["devices"] == []
         assert dev.simulators() == []
-        assert dev.listening() == {(LOOPBACK, port)}
+        assert dev.listening() == {(LOOPBACK, port), (LOOPBACK, dev.ready["tcp_port"])}
         assert (dev.api_url, dev.ready["udp_port"]) == (f"http://{LOOPBACK}:{port}", port)
     assert (tmp_path / "data" / "cyan.db").exists()
     assert not (tmp_path / "other").exists()

@@ -72,10 +72,10 @@ def find_key(db: Database, device_id: DeviceId) -> bytes | None:
     return key
 
 
-def is_any_pinned(db: Database, size_bytes: int) -> bool:
-    """Whether any device has a key of this size, which tells its kind: 91 for P-256 (UDP), 162 for
-    RSA-1024 (TCP)."""
-    return db.row(store.HAS_KEY_OF_SIZE, {"size": size_bytes}) is not None
+def has_any_connected(db: Database, size_bytes: int) -> bool:
+    """Whether any device with a key of this size has been online. The size tells its kind: 91 for
+    P-256 (UDP), 162 for RSA-1024 (TCP)."""
+    return db.row(store.CONNECTED_WITH_KEY_OF, {"size": size_bytes}) is not None
 
 
 def judge(db: Database, device_id: DeviceId, public_key: bytes, enrolment: str) -> Admission:

@@ -143,8 +143,11 @@ APPLICATION_HASH: Final = Prepared(select(_c.application_hash).where(_c.id == bi
 NAME: Final = select(_c.name).where(_c.id == bindparam("id"))
 KEY_QUICKLY: Final = Prepared(select(_c.public_key).where(_c.id == bindparam("id")))
 """For every Hello."""
-HAS_KEY_OF_SIZE: Final = (
-    select(_c.id).where(func.length(_c.public_key) == bindparam("size")).limit(1)
+CONNECTED_WITH_KEY_OF: Final = (
+    select(_c.id)
+    .where(_c.first_online_at_ms.is_not(None))
+    .where(func.length(_c.public_key) == bindparam("size"))
+    .limit(1)
 )
 KEY: Final = select(_c.public_key, _c.key_fingerprint, _c.key_pinned_at_ms).where(
     _c.id == bindparam("id")
