@@ -12,10 +12,11 @@ from tests.compat.server import Ready, Server, running_server
 
 
 class Start(NamedTuple):
-    """What one start printed, and the server key file as it was then."""
+    """What one start printed, and the server key files as they were then."""
 
     ready: Ready
     udp_key: ServerKey
+    tcp_key: ServerKey
 
 
 class Starts(NamedTuple):
@@ -26,7 +27,12 @@ class Starts(NamedTuple):
 
 
 def _start(server: Server) -> Start:
-    return Start(server.ready, decode_server_key(Path(server.ready.server_keys.udp).read_bytes()))
+    files = server.ready.server_keys
+    assert files.tcp is not None
+    udp_key, tcp_key = (
+        decode_server_key(Path(path).read_bytes()) for path in (files.udp, files.tcp)
+    )
+    return Start(server.ready, udp_key, tcp_key)
 
 
 @pytest.fixture(scope="module")
@@ -68,6 +74,7 @@ def test_the_server_key_stays_the_same_and_its_file_names_the_port(starts: Start
         assert start.udp_key.port == start.ready.udp_port
 
 
-def test_there_is_no_tcp_yet(starts: Starts) -> None:
+def test_the_tcp_port_and_its_key_file_are_there_too(starts: Starts) -> None:
     for start in starts:
-        assert (start.ready.tcp_port, start.ready.server_keys.tcp) == (None, None)
+        assert start.tcp_key.port == start.ready.tcp_port
+    assert starts.first.tcp_key.public_key == starts.second.tcp_key.public_key

@@ -104,6 +104,7 @@ class Device:
         self._requests: Requests | None = None
         self._is_accepted = False
         self._is_paused = False
+        self._is_leaving = False
         self._given_claim_code = claim_code
         self._started_at = 0.0
         self._peers = self._fingerprint_peers(server_public_key)
@@ -134,6 +135,7 @@ class Device:
     def say_goodbye(self, now: float) -> None:
         """Publishes nothing more and, when online, tells the server that it goes."""
         self._application.halt()
+        self._is_leaving = True
         if self._conversation is not None and self._conversation.is_online:
             self._conversation.say_goodbye(now)
 
@@ -206,6 +208,9 @@ class Device:
 
     def end(self, reason: EndReason, now: float) -> None:
         """Ends the connection or the attempt, and plans the next one."""
+        if self._is_leaving:
+            # The server closes a connection over which a Goodbye came.
+            reason = EndReason.STOPPED
         if self._conversation is not None:
             self._conversation.abandon()
         self._conversation = None
@@ -219,7 +224,7 @@ class Device:
             delay = RECONNECT_S
         else:
             delay = AT_ONCE_S
-        self._connect_at = now + delay
+        self._connect_at = NEVER if self._is_leaving else now + delay
         self._disconnects += self._is_accepted
         self._change(State.OFFLINE, reason, keeps_session=keeps_session)
 
