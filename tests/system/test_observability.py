@@ -35,7 +35,11 @@ def ada(server: Server) -> Iterator[httpx.Client]:
 def test_health_is_200_and_names_the_parts(server: Server, device: str) -> None:
     answer = httpx.get(f"{server.api_url}/health")
     assert answer.status_code == 200
-    assert answer.json() == {"ok": True, "parts": {"database": True, "udp": True, "tcp": True}, "online": 1}
+    assert answer.json() == {
+        "ok": True,
+        "parts": {"database": True, "udp": True, "tcp": True},
+        "online": 1,
+    }
 
 
 def test_metrics_have_the_names_that_are_promised(server: Server, device: str) -> None:
