@@ -2,6 +2,7 @@
 which is killed now and then: nothing acknowledged is missing, nothing is there twice, and who
 calls a device gets its own answer or none. `tests/gateway` has the same on virtual time."""
 
+import math
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -146,7 +147,9 @@ def test_what_is_acknowledged_is_logged_once_and_no_answer_is_anothers(
     made = calls.endings.total() - calls.endings["cut off"]
     assert calls.endings["right"] > made / 2
     if not kills:
-        assert calls.endings["right"] >= SUCCESS * made
+        # Less by chance alone only: some hundred calls are few.
+        chance = 2 * math.sqrt(made * SUCCESS * (1 - SUCCESS))
+        assert calls.endings["right"] >= SUCCESS * made - chance
 
 
 def live(
