@@ -26,6 +26,7 @@ from cyan.sim.facts import (
     State,
     StateChanged,
 )
+from cyan.sim.generations import GENERATIONS
 from cyan.sim.identity import Identity
 from cyan.sim.platforms import PLATFORMS
 from tests.gateway.world import SERVER_KEY, World, make_port
@@ -33,6 +34,8 @@ from tests.gateway.world import SERVER_KEY, World, make_port
 LATE_S: Final = 3.0
 """A datagram that is held back arrives up to so much later; the ones after it overtake it. Less
 than the first retransmission takes, so that originals overtake copies too."""
+
+NEWEST: Final = "argon:6.2"
 
 FIRST_PORT: Final = 20_000
 
@@ -90,8 +93,16 @@ class FarDevice:
     _ports = count(FIRST_PORT)
 
     def __init__(
-        self, world: World, index: int, faults: Faults, *, seed: str, behaviour: Behaviour
+        self,
+        world: World,
+        index: int,
+        faults: Faults,
+        *,
+        seed: str,
+        behaviour: Behaviour,
+        board: str = NEWEST,
     ) -> None:
+        """`board` is a platform and its Device OS."""
         self.world = world
         self.facts: list[Fact] = []
         self.up = Way(faults, Random(f"{seed}/{index}/up"))
@@ -100,8 +111,15 @@ class FarDevice:
         self._wakes_at_s: float | None = None
         identity = Identity(seed, index)
         self.device_id = DeviceId(identity.device_id)
+        platform, generation = board.split(":")
         self.device = Device(
-            identity, PLATFORMS["argon"], behaviour, SERVER_KEY.public_key(), self, seed=seed
+            identity,
+            PLATFORMS[platform],
+            behaviour,
+            SERVER_KEY.public_key(),
+            self,
+            seed=seed,
+            generation=GENERATIONS[generation],
         )
         self.open_port()
         self.device.start(self._now_s)
