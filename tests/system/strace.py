@@ -1,4 +1,5 @@
-"""Reading what `strace -f -ttt -T -y` wrote: which system call began and ended when."""
+"""Reading what `strace -f -ttt -T -y -x` wrote: which system call began and ended when, and the
+bytes that it moved."""
 
 import re
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ _RESUMED: Final = re.compile(r"(?P<thread>\d+) +\d+\.\d+ <\.\.\. \w+ resumed>(?P
 _UNFINISHED: Final = " <unfinished ...>"
 _ENDING: Final = re.compile(r"\) += (?P<result>-?\d+).* <(?P<seconds>\d+\.\d+)>$")
 _FILE: Final = re.compile(r"\d+<(?P<file>[^>]*)>")
+_BYTES: Final = re.compile(r'"((?:\\x[0-9a-f]{2})+)"')
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +25,12 @@ class SystemCall:
     result: int
     began_us: int
     ended_us: int
+
+    def moved(self) -> list[bytes]:
+        """What it read or wrote, piece by piece, datagram by datagram: everything with a byte that
+        is not printable, which -x shows as numbers."""
+        found = _BYTES.findall(self.arguments)
+        return [bytes.fromhex(piece.replace("\\x", "")) for piece in found]
 
 
 def read_trace(path: Path) -> list[SystemCall]:
