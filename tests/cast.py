@@ -11,7 +11,7 @@ from cyan.accounts.tokens import issue_token
 from cyan.core.clock import Clock
 from cyan.core.db.engine import Database
 from cyan.core.ids import UserId
-from tests.clock import START, HandClock
+from tests.clock import HandClock
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class Cast:
     cleo: Person
     operator: Person
     expired_token: str
-    """A token of Ada's that ended a day before START."""
+    """A token of Ada's that ended a day before the cast was made."""
 
 
 def bearer(token: str) -> dict[str, str]:
@@ -51,7 +51,7 @@ def quick_passwords() -> Passwords:
 
 def make_cast(db: Database, clock: Clock, passwords: Passwords) -> Cast:
     ada = _person(db, clock, passwords, "ada@example.com", "ada's password")
-    past = HandClock(START - timedelta(days=2))
+    past = HandClock(clock.now() - timedelta(days=2))
     expired = issue_token(db, ada.user_id, "particle-cli", 24 * 3600, clock=past)
     return Cast(
         ada=ada,

@@ -1,6 +1,6 @@
 """Who gets what at each route. `test_access.py` asks them all; a route without a row fails there.
 
-A new feature adds its `routes(…)` to `world.py` and a row for each of them here.
+The routes are those of the whole server; a new one needs its row here.
 """
 
 from dataclasses import dataclass, field
@@ -27,6 +27,7 @@ EXPIRED = Expected(
 OWN_ONLY = Expected(200)
 """The route shows or changes what is the caller's own; a stranger has nothing to be kept from."""
 DENIED = Expected(403, {"error": "Permission Denied"})
+UNWELL = Expected(503, {"ok": False})
 NOT_BUILT = Expected(501, {"ok": False, "error": "not_implemented"})
 
 
@@ -73,6 +74,18 @@ TABLE: dict[tuple[str, str], Row] = {
     ("GET", "/v1/diagnostics/{device}/metadata"): Row(DENIED),
     ("GET", "/v1/devices/{device}/{variable}"): Row(DENIED),
     ("POST", "/v1/devices/{device}/{function}"): Row(DENIED),
+    # Everybody publishes to themselves, and hears themselves.
+    ("POST", "/v1/devices/events"): Row(OWN_ONLY, fields={"name": "temperature"}),
+    ("GET", "/v1/devices/events"): Row(OWN_ONLY),
+    ("GET", "/v1/devices/events/{prefix*}"): Row(OWN_ONLY),
+    ("GET", "/v1/events"): Row(Expected(400, {"error": "event prefix filter is required"})),
+    ("GET", "/v1/events/{prefix*}"): Row(OWN_ONLY),
+    ("GET", "/v1/devices/{device}/events"): Row(DENIED),
+    ("GET", "/v1/devices/{device}/events/{prefix*}"): Row(DENIED),
+    # The server of these tests has no open ports, and says so to everybody.
+    ("GET", "/health"): Row(UNWELL, UNWELL, UNWELL),
+    # The tests ask from this machine.
+    ("GET", "/metrics"): Row(Expected(200), nobody=Expected(200)),
 }
 
 PUBLIC_BUT_NOT_BUILT = {

@@ -6,15 +6,25 @@ Starlette's own linear search costs 65 µs at 80 routes (performance-floors.md �
 
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from dataclasses import dataclass
+from types import UnionType
+from typing import Final
 from urllib.parse import unquote
 
+import msgspec
 from starlette.responses import Response
 
 from cyan.rest.auth import Auth
-from cyan.rest.body import MAX_BODY_BYTES
+from cyan.rest.body import MAX_BODY_BYTES, URLENCODED
 from cyan.rest.call import Call
 
 Endpoint = Callable[[Call], Awaitable[Response]]
+
+Shape = type | UnionType
+"""How a body looks: any type of which msgspec makes a JSON Schema: a Struct, `list[Struct]`,
+`dict[str, object]`, a union of Structs …"""
+
+JSON: Final = "application/json"
+EVENT_STREAM: Final = "text/event-stream"
 
 MAX_SEGMENTS = 32
 """Segments of a path that are looked at; the deepest route has 10, an event prefix a few more."""
@@ -25,12 +35,27 @@ class MalformedPathError(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
+class Reply:
+    """One way in which a route answers when it does not refuse. No shape: no body, or raw bytes."""
+
+    shape: Shape | None = None
+    status: int = 200
+    media_type: str = JSON
+
+
+@dataclass(frozen=True, slots=True)
 class Route:
     """One method on one path.
 
     `path` is like `/v1/devices/{device}/{name}`; a last segment `{prefix*}` takes all that follows,
-    slashes included, and at least one character. `request` and `response` are the types of the
-    bodies, for the reference; `scope` is the permission as the platform names it.
+    slashes included, and at least one character. `scope` is the permission as the platform names
+    it.
+
+    What comes in and goes out is declared for the OpenAPI file, and every answer of the tests is
+    held against it: `request` is the shape of the body and `request_media` how it may come;
+    `query` a Struct whose fields are the parameters after the question mark; `response` the shape
+    of a 200 in JSON, or one or several `Reply`. Refusals need no declaration (`rest/errors.py`).
+    A route that is not `is_built` answers 501.
     """
 
     method: str
@@ -39,9 +64,23 @@ class Route:
     auth: Auth = Auth.TOKEN
     scope: str | None = None
     summary: str = ""
-    request: type | None = None
-    response: type | None = None
+    request: Shape | None = None
+    response: Shape | Reply | tuple[Reply, ...] | None = None
     max_body_bytes: int = MAX_BODY_BYTES
+    query: type[msgspec.Struct] | None = None
+    request_media: tuple[str, ...] = (JSON, URLENCODED)
+    is_built: bool = True
+
+    @property
+    def replies(self) -> tuple[Reply, ...]:
+        """Every declared way of answering; none when nothing is declared."""
+        if self.response is None:
+            return ()
+        if isinstance(self.response, Reply):
+            return (self.response,)
+        if isinstance(self.response, tuple):
+            return self.response
+        return (Reply(self.response),)
 
 
 @dataclass(frozen=True, slots=True)

@@ -231,7 +231,7 @@ def _routes(what: str, lines: str) -> Iterator[Route]:
             path = _ROOTS[root] + tail
             for method in methods:
                 auth = _AUTH.get(f"{method} {path}", Auth.TOKEN)
-                yield Route(method, path, endpoint, auth, summary=what)
+                yield Route(method, path, endpoint, auth, summary=what, is_built=False)
 
 
 def _refusing(what: str) -> Endpoint:
