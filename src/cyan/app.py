@@ -69,6 +69,7 @@ from cyan.rest.auth import Auth
 from cyan.rest.call import Call
 from cyan.rest.connection import BoundedConnection
 from cyan.rest.errors import described
+from cyan.rest.forwarding import Forwarding, is_local, parse_proxies
 from cyan.rest.registry import Registry, Route
 from cyan.rest.responses import json_response
 from cyan.rest.stopping import Stoppable
@@ -226,10 +227,8 @@ async def _writes(parts: Parts) -> bool:
 def _metrics(parts: Parts) -> Callable[[Call], Awaitable[Response]]:
     async def exposition(call: Call) -> Response:
         """Answers loopback, or the operator's token."""
-        client = call.request.client
-        is_local = client is not None and (client.host == "::1" or client.host.startswith("127."))
         is_operator = call.known_caller is not None and call.known_caller.is_operator
-        if not (is_local or is_operator):
+        if not (is_operator or is_local(call.request)):
             raise described(403, "forbidden", "Metrics answer this machine or the operator.")
         return Response(metrics.exposition(), media_type=metrics.CONTENT_TYPE)
 
@@ -291,6 +290,7 @@ class Server:
         Raises PortError when a port cannot be bound, ConfigError for an unusable data folder.
         """
         config = self.config
+        proxies = parse_proxies(config.trusted_proxies)
         udp = _bound(bind, config.host, config.udp_port, "--udp-port")
         tcp = _bound(_bind_tcp, config.host, config.tcp_port, "--tcp-port")
         http = _bound(_bind_tcp, config.host, config.http_port, "--http-port")
@@ -305,7 +305,8 @@ class Server:
             recent.setdefault(session, []).append(message_id)
         await parts.gateway.start(datagram_socket(udp), recent, tcp)
         jobs = [asyncio.create_task(job) for job in _jobs(parts)]
-        asgi = Stoppable(build_asgi(parts.registry, parts.tokens, parts.clock))
+        application = build_asgi(parts.registry, parts.tokens, parts.clock)
+        asgi = Stoppable(Forwarding(application, proxies))
         server = _http_server(asgi)
         serving = asyncio.create_task(server.serve(sockets=[http]))
         try:
@@ -409,6 +410,7 @@ def _http_server(asgi: ASGIApp) -> _QuietServer:
             access_log=False,
             lifespan="off",
             server_header=False,
+            proxy_headers=False,  # rest/forwarding.py knows whom to believe
             timeout_graceful_shutdown=_CONNECTIONS_STOP_S,
             backlog=2048,
         )

@@ -40,6 +40,20 @@ class Config:
     public_host: str = _setting(
         "", "Name or address that devices use to reach this server; the listening host if empty."
     )
+    public_url: str = _setting(
+        "",
+        "Address of the API as people reach it, such as https://cloud.example.com; from the host,"
+        " the port and the certificate if empty.",
+    )
+    trusted_proxies: str = _setting(
+        "127.0.0.1, ::1",
+        "Addresses and networks of web servers before this one, with commas between them. Only"
+        " their X-Forwarded-For and X-Forwarded-Proto are believed.",
+    )
+    tls_certificate: str = _setting(
+        "", "PEM file of the API's certificate and its chain; plain HTTP if empty."
+    )
+    tls_key: str = _setting("", "PEM file of the certificate's private key.")
     event_retention_days: int = _setting(30, "Days that the event log keeps an event.", low=1)
     event_retention_mib: int = _setting(1024, "Size that the event log may reach, MiB.", low=1)
     offline_after_wifi_s: int = _setting(
