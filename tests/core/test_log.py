@@ -8,7 +8,16 @@ import pytest
 import structlog
 
 from cyan.core import log
-from cyan.core.log import MAX_LINES, MAX_VALUE_CHARACTERS, WINDOW_S, Pace, redact
+from cyan.core.log import (
+    EACH_WINDOW_S,
+    MAX_LINES,
+    MAX_LINES_EACH,
+    MAX_SUBJECTS,
+    MAX_VALUE_CHARACTERS,
+    WINDOW_S,
+    Pace,
+    redact,
+)
 
 TOKEN = "0123456789abcdef0123456789abcdef01234567"
 
@@ -116,3 +125,63 @@ def test_lines_about_devices_are_paced_and_counted() -> None:
     now_s += WINDOW_S
     assert pace(None, "info", {"event": "device.malformed"})["left_out"] == 7
     assert "left_out" not in pace(None, "info", {"event": "device.malformed"})
+
+
+def test_lines_about_one_device_are_few_and_its_next_says_how_many_were_left_out() -> None:
+    now_s = 100.0
+    pace = Pace(lambda: now_s)
+
+    def passes(kind: str, **values: str) -> bool:
+        try:
+            pace(None, "info", {"event": kind, **values})
+        except structlog.DropEvent:
+            return False
+        return True
+
+    told = [passes("device.malformed", device_id="a") for _ in range(MAX_LINES_EACH + 7)]
+    assert told == [True] * MAX_LINES_EACH + [False] * 7
+    assert passes("device.malformed", device_id="b")
+    assert passes("device.online", device_id="a")
+    assert all(passes("device.called", device_id="a") for _ in range(2 * MAX_LINES_EACH))
+    now_s += EACH_WINDOW_S
+    line = pace(None, "info", {"event": "device.malformed", "device_id": "a"})
+    assert line["left_out"] == 7
+    line = pace(None, "info", {"event": "device.malformed", "device_id": "b"})
+    assert "left_out" not in line
+
+
+@pytest.mark.parametrize(
+    "addresses",
+    [
+        [f"2001:db8:0:7::{number:x}" for number in range(MAX_LINES_EACH + 5)],
+        ["192.0.2.7"] * (MAX_LINES_EACH + 5),
+    ],
+)
+def test_without_a_device_its_network_is_paced(addresses: list[str]) -> None:
+    pace = Pace(lambda: 100.0)
+    kind = "handshake.wrong_server_key"
+    for address in addresses[:MAX_LINES_EACH]:
+        pace(None, "warning", {"event": kind, "address": address})
+    for address in addresses[MAX_LINES_EACH:]:
+        with pytest.raises(structlog.DropEvent):
+            pace(None, "warning", {"event": kind, "address": address})
+    for address in ("192.0.2.8", "2001:db8:0:8::1"):
+        assert "left_out" not in pace(None, "warning", {"event": kind, "address": address})
+
+
+def test_what_was_left_out_is_told_even_when_a_device_is_forgotten_for_others() -> None:
+    now_s = 100.0
+    pace = Pace(lambda: now_s)
+    for number in range(MAX_LINES_EACH + 3):
+        if number < MAX_LINES_EACH:
+            pace(None, "info", {"event": "session.ended", "device_id": "noisy"})
+        else:
+            with pytest.raises(structlog.DropEvent):
+                pace(None, "info", {"event": "session.ended", "device_id": "noisy"})
+    told = 0
+    for number in range(MAX_SUBJECTS):
+        if number % MAX_LINES_EACH == 0:
+            now_s += WINDOW_S / 10
+        line = pace(None, "info", {"event": "session.ended", "device_id": f"other{number}"})
+        told += line.get("left_out", 0)
+    assert told == 3

@@ -5,14 +5,20 @@ from random import Random
 from typing import Final
 
 import pytest
+from structlog.testing import capture_logs
 
+from cyan.core.log import EACH_WINDOW_S, MAX_LINES_EACH, Pace
 from cyan.wire import coap
-from cyan.wire.dtls.record import APPLICATION_DATA, CID, MOVED, MOVED_CID
+from cyan.wire.dtls import alerts
+from cyan.wire.dtls.record import ALERT, APPLICATION_DATA, CID, MOVED, MOVED_CID
 from tests.gateway.board import Board
 from tests.gateway.world import World, make_port
 
 FLOOD: Final = 2000
 """Datagrams in no time at all: ten times what one device may send in a second."""
+
+NONSENSE: Final = b"\xb1\x45\x02\xc3\x28"
+"""The options of an event whose name is not UTF-8."""
 
 BETWEEN_EVENTS: Final = 100
 
@@ -71,3 +77,34 @@ async def test_forged_records_of_a_session_take_nothing_from_it(
         assert (answer.type, answer.code) == (coap.ACK, coap.EMPTY)
     assert len(world.logged("temperature")) == events
     assert board.alerts == []
+
+
+async def test_a_device_that_talks_nonsense_does_not_fill_the_log(world: World) -> None:
+    board = await Board(world).connect()
+
+    async def talk(times: int) -> None:
+        for _ in range(times):
+            board.transmit(b"\x40\x02" + board.take_id().to_bytes(2, "big") + NONSENSE)
+        await world.advance(1)
+
+    with capture_logs(processors=[Pace(world.clock.monotonic)]) as lines:
+        for _ in range(FLOOD // BETWEEN_EVENTS):
+            await talk(BETWEEN_EVENTS)
+        told = [line for line in lines if line["event"] == "device.malformed"]
+        assert len(told) == MAX_LINES_EACH
+        await world.advance(EACH_WINDOW_S)
+        await talk(1)
+    assert lines[-1]["event"] == "device.malformed"
+    assert lines[-1]["left_out"] == FLOOD - MAX_LINES_EACH
+
+
+async def test_a_device_that_connects_again_and_again_does_not_fill_the_log(world: World) -> None:
+    connections = 3 * MAX_LINES_EACH
+    with capture_logs(processors=[Pace(world.clock.monotonic)]) as lines:
+        for _ in range(connections):
+            board = await Board(world).connect()
+            assert board.records is not None
+            board.send(board.records.seal(ALERT, alerts.CLOSE_NOTIFY))
+            await world.settle()
+    for kind in ("device.online", "device.offline", "session.ended"):
+        assert sum(line["event"] == kind for line in lines) == MAX_LINES_EACH

@@ -5,8 +5,10 @@ import re
 import sys
 import time
 from collections.abc import Callable, MutableMapping
-from typing import Any
+from ipaddress import IPv6Address
+from typing import Any, Final
 
+import msgspec
 import structlog
 
 _SECRET_KEYS = frozenset(
@@ -27,6 +29,17 @@ MAX_LINES = 500
 
 PACED = ("device.", "session.", "handshake.", "describe.", "tcp.")
 """What devices provoke. These names are ours: there are a few dozen."""
+
+EACH_WINDOW_S: Final = 60.0
+MAX_LINES_EACH: Final = 10
+"""Of one kind about one device, or one network while no device is known, in EACH_WINDOW_S. A board
+that works comes and goes once in that time, or twice."""
+
+MAX_SUBJECTS: Final = 4096
+"""Devices and networks, by kind, that are remembered for it: less than a megabyte."""
+
+_BY_PEOPLE: Final = frozenset({"device.called"})
+"""A line for each call that a person made, however many to one device."""
 
 
 def without_secrets(text: str) -> str:
@@ -56,8 +69,17 @@ def _clean(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> Mutab
     return event
 
 
+class _Subject(msgspec.Struct, gc=False):
+    """A device or a network, and the lines of one kind about it."""
+
+    ends_s: float
+    seen: int = 0
+    left_out: int = 0
+
+
 class Pace:
-    """Leaves out lines about devices beyond MAX_LINES of one kind in WINDOW_S.
+    """Leaves out lines about devices: beyond MAX_LINES_EACH of one kind about one device in
+    EACH_WINDOW_S, and beyond MAX_LINES of one kind in WINDOW_S.
 
     Strangers and broken devices can provoke such lines at the rate of their messages, and would
     fill the disk. The next line that passes says how many were `left_out`.
@@ -68,6 +90,8 @@ class Pace:
         self._seen: dict[str, int] = {}
         self._left_out: dict[str, int] = {}
         self._ends_s = 0.0
+        # By age, because a dictionary keeps the order of insertion.
+        self._subjects: dict[tuple[str, str], _Subject] = {}
 
     def __call__(
         self, _logger: Any, _method: str, event: MutableMapping[str, Any]
@@ -77,17 +101,59 @@ class Pace:
         if not kind.startswith(PACED):
             return event
         now_s = self._now_s()
+        left_out = 0
+        name = _subject_of(event)
+        if name and kind not in _BY_PEOPLE:
+            left_out = self._pass_of(kind, name, now_s)
         if now_s >= self._ends_s:
             self._seen.clear()
             self._ends_s = now_s + WINDOW_S
         seen = self._seen[kind] = self._seen.get(kind, 0) + 1
         if seen > MAX_LINES:
-            self._left_out[kind] = self._left_out.get(kind, 0) + 1
+            self._leave_out(kind, left_out + 1)
             raise structlog.DropEvent
-        left_out = self._left_out.pop(kind, 0)
+        left_out += self._left_out.pop(kind, 0)
         if left_out:
             event["left_out"] = left_out
         return event
+
+    def _pass_of(self, kind: str, name: str, now_s: float) -> int:
+        """How many lines of this kind about `name` were left out before this one; DropEvent when
+        this is left out as well."""
+        left_out = 0
+        subject = self._subjects.get((kind, name))
+        if subject is None or now_s >= subject.ends_s:
+            if subject is not None:
+                left_out = subject.left_out
+                del self._subjects[kind, name]
+            elif len(self._subjects) >= MAX_SUBJECTS:
+                oldest = next(iter(self._subjects))
+                self._leave_out(oldest[0], self._subjects.pop(oldest).left_out)
+            subject = self._subjects[kind, name] = _Subject(now_s + EACH_WINDOW_S)
+        subject.seen += 1
+        if subject.seen > MAX_LINES_EACH:
+            subject.left_out += 1
+            raise structlog.DropEvent
+        return left_out
+
+    def _leave_out(self, kind: str, count: int) -> None:
+        if count:
+            self._left_out[kind] = self._left_out.get(kind, 0) + count
+
+
+def _subject_of(event: MutableMapping[str, Any]) -> str:
+    """Whom a line is about: a device, else the network that it came from, else nobody ("")."""
+    device_id = event.get("device_id") or event.get("claimed_device_id")
+    if device_id:
+        return str(device_id)
+    address = str(event.get("address") or "")
+    if ":" not in address:
+        return address
+    try:
+        # One subscriber has 2^64 addresses (RFC 4291 §2.5.4).
+        return IPv6Address(address).packed[:8].hex()
+    except ValueError:
+        return address
 
 
 def configure(log_format: str, level: str) -> None:
