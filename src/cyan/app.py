@@ -31,7 +31,7 @@ from cyan.core.db import migrate
 from cyan.core.db.engine import Database
 from cyan.core.errors import ConfigError
 from cyan.core.ids import DeviceId, UserId
-from cyan.core.secrets import open_vault
+from cyan.core.secrets import Vault, open_vault
 from cyan.devices import api as devices_api
 from cyan.devices import keys as device_keys
 from cyan.devices.access import DeviceAccess
@@ -73,6 +73,8 @@ from cyan.rest.forwarding import Forwarding, is_local, parse_proxies
 from cyan.rest.registry import Registry, Route
 from cyan.rest.responses import json_response
 from cyan.rest.stopping import Stoppable
+from cyan.secrets import api as secrets_api
+from cyan.secrets.service import Secrets
 from cyan.wire.lightssl.handshake import DEVICE_KEY_BYTES
 from cyan.wire.server_key import EC_KEY_BYTES
 
@@ -108,6 +110,7 @@ class Parts:
     hub: Hub
     events: EventService
     gateway: Gateway
+    vault: Vault
     registry: Registry
 
 
@@ -161,6 +164,7 @@ def build(config: Config, *, log_factory: LogFactory = EventLog) -> Parts:
         hub=hub,
         events=events,
         gateway=gateway,
+        vault=vault,
         registry=Registry(),
     )
     follow(bus, hub)
@@ -182,6 +186,7 @@ def _routes(parts: Parts) -> list[Route]:
         *calls_api.routes(access, calls, parts.presence, resource),
         *health_api.routes(access, Vitals(parts.database, links)),
         *events_api.routes(parts.events, parts.hub, parts.cursors, access),
+        *secrets_api.routes(Secrets(parts.database, parts.vault, parts.clock)),
         *unbuilt.routes(),
         Route("GET", "/health", _health(parts), Auth.NONE, summary="Whether all parts are ready."),
         Route("GET", "/metrics", _metrics(parts), Auth.OPTIONAL, summary="For Prometheus."),

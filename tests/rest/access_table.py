@@ -28,6 +28,8 @@ OWN_ONLY = Expected(200)
 """The route shows or changes what is the caller's own; a stranger has nothing to be kept from."""
 DENIED = Expected(403, {"error": "Permission Denied"})
 UNWELL = Expected(503, {"ok": False})
+MISSING = Expected(404, {"ok": False})
+"""What is asked for by name is looked for among the caller's own things only."""
 NOT_BUILT = Expected(501, {"ok": False, "error": "not_implemented"})
 
 
@@ -82,6 +84,11 @@ TABLE: dict[tuple[str, str], Row] = {
     ("GET", "/v1/events/{prefix*}"): Row(OWN_ONLY),
     ("GET", "/v1/devices/{device}/events"): Row(DENIED),
     ("GET", "/v1/devices/{device}/events/{prefix*}"): Row(DENIED),
+    ("GET", "/v1/secrets"): Row(OWN_ONLY),
+    ("POST", "/v1/secrets"): Row(Expected(201), fields={"name": "KEY", "value": "hers"}),
+    ("GET", "/v1/secrets/{secret}"): Row(MISSING),
+    ("PUT", "/v1/secrets/{secret}"): Row(Expected(400), fields={"value": "hers"}),
+    ("DELETE", "/v1/secrets/{secret}"): Row(MISSING),
     # The server of these tests has no open ports, and says so to everybody.
     ("GET", "/health"): Row(UNWELL, UNWELL, UNWELL),
     # The tests ask from this machine.

@@ -154,9 +154,9 @@ _TABLE = {
         GET POST           S  /env/{device}/rollout
         PUT DELETE         S  /env/{device}/{key}
     """,
-    "Cloud secrets are not built yet.": """
-        GET POST           SO /secrets
-        GET PUT DELETE     SO /secrets/{secret}
+    "Secrets of organizations are not built yet.": """
+        GET POST           O  /secrets
+        GET PUT DELETE     O  /secrets/{secret}
     """,
     "Logic is not built yet.": """
         POST               SPO /logic/execute

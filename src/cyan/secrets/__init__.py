@@ -1,0 +1,1 @@
+"""Secrets: values that people keep here for their integrations, and that nobody reads back."""
