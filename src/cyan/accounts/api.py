@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from starlette.responses import Response
 
+from cyan.accounts import shapes
 from cyan.accounts.credentials import basic_of
 from cyan.accounts.model import MAX_PASSWORD_CHARACTERS, Token, User
 from cyan.accounts.oauth import TokenEndpoint
@@ -15,10 +16,12 @@ from cyan.core.clock import iso_ms
 from cyan.core.errors import CyanError
 from cyan.core.ids import UserId
 from cyan.rest.auth import Auth, ExpiredTokenError, InvalidTokenError, bearer_of
+from cyan.rest.body import URLENCODED
 from cyan.rest.call import Call
 from cyan.rest.errors import ApiError, described, errors_list, token_missing, token_refused
 from cyan.rest.registry import Route
 from cyan.rest.responses import json_response
+from cyan.rest.shapes import Done
 
 HANDLE_CHARACTERS = 24
 """A path segment of this length names a token by its handle; a token itself has 40."""
@@ -47,20 +50,43 @@ def routes(
             TokenEndpoint(people, tokens),
             Auth.OWN,
             summary="Log in: make a token.",
+            request=shapes.TokenRequest,
+            request_media=(URLENCODED,),
+            response=shapes.TokenReply,
         ),
-        Route("GET", own, api.list_tokens, Auth.OWN, summary="List one's tokens by handle."),
-        Route("DELETE", own, api.delete_all, summary="End all of one's tokens."),
-        Route("GET", current, api.current, summary="The token of this request."),
-        Route("DELETE", current, api.delete_current, summary="Log out."),
+        Route(
+            "GET",
+            own,
+            api.list_tokens,
+            Auth.OWN,
+            summary="List one's tokens by handle.",
+            response=list[shapes.ListedToken],
+        ),
+        Route("DELETE", own, api.delete_all, summary="End all of one's tokens.", response=Done),
+        Route(
+            "GET",
+            current,
+            api.current,
+            summary="The token of this request.",
+            response=shapes.CurrentToken,
+        ),
+        Route("DELETE", current, api.delete_current, summary="Log out.", response=Done),
         Route(
             "DELETE",
             "/v1/access_tokens/{token}",
             api.delete_one,
             Auth.OWN,
             summary="End a token by itself, or by its handle.",
+            response=Done,
         ),
-        Route("GET", "/v1/user", api.user, summary="Who one is."),
-        Route("GET", "/v1/user/identify", api.identify, summary="One's id and e-mail address."),
+        Route("GET", "/v1/user", api.user, summary="Who one is.", response=shapes.UserReply),
+        Route(
+            "GET",
+            "/v1/user/identify",
+            api.identify,
+            summary="One's id and e-mail address.",
+            response=shapes.Identity,
+        ),
     ]
 
 

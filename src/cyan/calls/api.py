@@ -6,6 +6,7 @@ from typing import Final
 import msgspec
 from starlette.responses import PlainTextResponse, Response
 
+from cyan.calls import shapes
 from cyan.calls.model import (
     ArgumentTooLongError,
     UnknownFunctionError,
@@ -28,7 +29,7 @@ from cyan.devices.resource import DeviceResource, LiveChange, LiveKey, PresenceV
 from cyan.rest.auth import Caller
 from cyan.rest.call import Call
 from cyan.rest.errors import ApiError, ok_false
-from cyan.rest.registry import Route
+from cyan.rest.registry import Reply, Route
 from cyan.rest.responses import json_response
 
 _ARGUMENT_SPELLINGS: Final = ("arg", "args", "params")
@@ -170,6 +171,8 @@ def routes(
             on.read_variable,
             scope="devices.variable:get",
             summary="Read a variable",
+            query=shapes.RawQuery,
+            response=(Reply(shapes.VariableReply), Reply(str, media_type="text/plain")),
         ),
         Route(
             "POST",
@@ -177,6 +180,16 @@ def routes(
             on.call_function,
             scope="devices.function:call",
             summary="Call a function",
+            query=shapes.RawQuery,
+            request=shapes.FunctionRequest,
+            response=(Reply(shapes.FunctionReply), Reply(str, media_type="text/plain")),
         ),
-        Route("PUT", one + "/ping", on.ping, scope="devices:ping", summary="Ping a device"),
+        Route(
+            "PUT",
+            one + "/ping",
+            on.ping,
+            scope="devices:ping",
+            summary="Ping a device",
+            response=shapes.PingReply,
+        ),
     ]

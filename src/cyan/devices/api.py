@@ -4,6 +4,7 @@ from starlette.datastructures import UploadFile
 from starlette.responses import Response
 
 from cyan.core.errors import InvalidError
+from cyan.devices import shapes
 from cyan.devices.access import DeviceAccess
 from cyan.devices.claimcodes import ClaimCodes, TooManyClaimCodesError
 from cyan.devices.claiming import BelongsToSomeoneElseError, Claiming, NotOnlineError
@@ -17,7 +18,13 @@ from cyan.devices.model import (
 )
 from cyan.devices.naming import rename
 from cyan.devices.notes import write_notes
-from cyan.devices.resource import DeviceResource, NotBuiltError, StoredChange, StoredKey
+from cyan.devices.resource import (
+    DeviceResource,
+    DeviceSummary,
+    NotBuiltError,
+    StoredChange,
+    StoredKey,
+)
 from cyan.plans.model import DeviceLimitError
 from cyan.rest.call import Call
 from cyan.rest.errors import (
@@ -29,6 +36,7 @@ from cyan.rest.errors import (
 )
 from cyan.rest.registry import Route
 from cyan.rest.responses import json_response
+from cyan.rest.shapes import Done
 
 _ID_SPELLINGS = ("id", "deviceID", "deviceId", "deviceid", "device_id")
 """Clients do not agree (rest-api-core.md §24)."""
@@ -135,6 +143,8 @@ def claim_code_routes(codes: ClaimCodes) -> list[Route]:
             create,
             scope="devices:claim",
             summary="Get a claim code for a device that is being set up",
+            request=shapes.ClaimCodeRequest,
+            response=shapes.ClaimCodeReply,
         )
     ]
 
@@ -170,9 +180,46 @@ def routes(access: DeviceAccess, claiming: Claiming, resource: DeviceResource) -
     on = _Endpoints(access, claiming, resource)
     one = "/v1/devices/{device}"
     return [
-        Route("GET", "/v1/devices", on.list, scope="devices:list", summary="List your devices"),
-        Route("POST", "/v1/devices", on.claim, scope="devices:claim", summary="Claim a device"),
-        Route("GET", one, on.get, scope="devices:get", summary="Look at a device"),
-        Route("PUT", one, on.change, scope="devices:update", summary="Change a device"),
-        Route("DELETE", one, on.release, scope="devices:release", summary="Give a device up"),
+        Route(
+            "GET",
+            "/v1/devices",
+            on.list,
+            scope="devices:list",
+            summary="List your devices",
+            response=list[DeviceSummary],
+        ),
+        Route(
+            "POST",
+            "/v1/devices",
+            on.claim,
+            scope="devices:claim",
+            summary="Claim a device",
+            request=shapes.ClaimRequest,
+            response=shapes.ClaimReply,
+        ),
+        Route(
+            "GET",
+            one,
+            on.get,
+            scope="devices:get",
+            summary="Look at a device",
+            response=shapes.Device,
+        ),
+        Route(
+            "PUT",
+            one,
+            on.change,
+            scope="devices:update",
+            summary="Change a device",
+            request=shapes.ChangeRequest,
+            response=shapes.ChangeReply,
+        ),
+        Route(
+            "DELETE",
+            one,
+            on.release,
+            scope="devices:release",
+            summary="Give a device up",
+            response=Done,
+        ),
     ]

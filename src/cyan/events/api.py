@@ -21,7 +21,7 @@ from cyan.events.service import EventService, EventsUnavailableError
 from cyan.events.streams import StreamFilter
 from cyan.rest.call import Call
 from cyan.rest.errors import bad_request, described, ok_false
-from cyan.rest.registry import Route
+from cyan.rest.registry import EVENT_STREAM, Reply, Route
 from cyan.rest.responses import json_response
 from cyan.rest.sse import SseResponse
 
@@ -38,6 +38,15 @@ class PublishRequest(msgspec.Struct):
 
 class PublishReply(msgspec.Struct):
     ok: bool = True
+
+
+class StreamQuery(msgspec.Struct):
+    """`cursor`, empty or the last `id:` that came, asks for `id:` lines and what was missed."""
+
+    cursor: str | msgspec.UnsetType = msgspec.UNSET
+
+
+_STREAM = Reply(media_type=EVENT_STREAM)
 
 
 class _Endpoints:
@@ -150,30 +159,46 @@ def routes(service: EventService, hub: Hub, cursors: Cursors, access: DeviceAcce
             "/v1/events",
             endpoints.stream_without_prefix,
             summary="Refused: this stream needs a prefix.",
+            response=_STREAM,
         ),
         Route(
             "GET",
             "/v1/events/{prefix*}",
             endpoints.stream_by_prefix,
             summary="Stream the caller's events whose name starts with the prefix.",
+            query=StreamQuery,
+            response=_STREAM,
         ),
         Route(
             "GET",
             "/v1/devices/events",
             own,
             summary="Stream the events of the caller and of the caller's devices.",
+            query=StreamQuery,
+            response=_STREAM,
         ),
         Route(
             "GET",
             "/v1/devices/events/{prefix*}",
             own,
             summary="Stream the caller's events whose name starts with the prefix.",
+            query=StreamQuery,
+            response=_STREAM,
         ),
-        Route("GET", one_device, one, summary="Stream the events of one device."),
+        Route(
+            "GET",
+            one_device,
+            one,
+            summary="Stream the events of one device.",
+            query=StreamQuery,
+            response=_STREAM,
+        ),
         Route(
             "GET",
             one_device + "/{prefix*}",
             one,
             summary="Stream the events of one device whose name starts with the prefix.",
+            query=StreamQuery,
+            response=_STREAM,
         ),
     ]

@@ -16,6 +16,7 @@ from cyan.core.clock import iso_ms, to_ms
 from cyan.core.ports import DeviceOfflineError, DeviceRefusedError, DeviceTimeoutError
 from cyan.devices.access import DeviceAccess
 from cyan.devices.api import get_device
+from cyan.health import shapes
 from cyan.health.model import (
     RETENTION_MS,
     DateRangeError,
@@ -27,8 +28,9 @@ from cyan.health.model import (
 from cyan.health.service import Vitals
 from cyan.rest.call import Call
 from cyan.rest.errors import ApiError
-from cyan.rest.registry import Route
+from cyan.rest.registry import Reply, Route
 from cyan.rest.responses import json_response
+from cyan.rest.shapes import Done
 
 CSV: Final = "text/csv"
 
@@ -135,6 +137,7 @@ def routes(access: DeviceAccess, vitals: Vitals) -> list[Route]:
             on.update,
             scope="devices.diagnostics:update",
             summary="Ask a device for its vitals",
+            response=Reply(Done, 202),
         ),
         Route(
             "GET",
@@ -142,6 +145,7 @@ def routes(access: DeviceAccess, vitals: Vitals) -> list[Route]:
             on.last,
             scope="devices.diagnostics:get",
             summary="The last vitals of a device",
+            response=shapes.ReadingReply,
         ),
         Route(
             "GET",
@@ -149,6 +153,8 @@ def routes(access: DeviceAccess, vitals: Vitals) -> list[Route]:
             on.list,
             scope="devices.diagnostics:get",
             summary="The vitals of a device, as JSON or CSV",
+            query=shapes.VitalsQuery,
+            response=(Reply(shapes.ReadingsReply), Reply(media_type=CSV)),
         ),
         Route(
             "GET",
@@ -156,5 +162,6 @@ def routes(access: DeviceAccess, vitals: Vitals) -> list[Route]:
             on.metadata,
             scope="devices.diagnostics.metadata:get",
             summary="What the vitals mean",
+            response=shapes.MetadataReply,
         ),
     ]

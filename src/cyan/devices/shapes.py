@@ -1,0 +1,61 @@
+"""The JSON that the routes of devices take and give (rest-api-core.md §8)."""
+
+from typing import Literal
+
+import msgspec
+
+from cyan.devices.resource import DeviceDetail, DeviceSummary
+
+
+def _joined(name: str, *parts: type[msgspec.Struct]) -> type[msgspec.Struct]:
+    fields = [
+        (field.name, field.type, field.default) if not field.required else (field.name, field.type)
+        for part in parts
+        for field in msgspec.structs.fields(part)
+    ]
+    return msgspec.defstruct(name, fields, kw_only=True)
+
+
+Device = _joined("Device", DeviceSummary, DeviceDetail)
+"""The single device; features may add fields."""
+
+
+class ClaimRequest(msgspec.Struct):
+    """`deviceID`, `deviceId`, `deviceid` and `device_id` are other spellings of `id`."""
+
+    id: str
+    request_transfer: bool | str = False
+
+
+class ClaimReply(msgspec.Struct):
+    user_id: str
+    id: str
+    deviceID: str  # noqa: N815 - as clients spell it
+    connected: bool
+    claimed: Literal[True]
+    ok: Literal[True]
+
+
+class ChangeRequest(msgspec.Struct, omit_defaults=True):
+    """Any of them, together; `signal` is "1" or "0". Other keys of the platform answer 501."""
+
+    name: str | msgspec.UnsetType = msgspec.UNSET
+    notes: str | msgspec.UnsetType | None = msgspec.UNSET
+    signal: str | int | bool | msgspec.UnsetType = msgspec.UNSET
+
+
+class ChangeReply(msgspec.Struct):
+    """The device, and what was changed, as it is now."""
+
+    id: str
+
+
+class ClaimCodeRequest(msgspec.Struct):
+    iccid: str | msgspec.UnsetType = msgspec.UNSET
+
+
+class ClaimCodeReply(msgspec.Struct):
+    """`device_ids` are the caller's own by now."""
+
+    claim_code: str
+    device_ids: list[str]
