@@ -1,13 +1,17 @@
 """The OpenAPI 3.1 file of the API, made from what the routes declare."""
 
+import functools
 import re
 from collections.abc import Iterable, Mapping
 from typing import Final
 
 import msgspec
+from starlette.responses import Response
 
 from cyan.rest.auth import Auth
-from cyan.rest.registry import EVENT_STREAM, JSON, Reply, Route, Shape
+from cyan.rest.call import Call
+from cyan.rest.registry import EVENT_STREAM, JSON, Registry, Reply, Route, Shape
+from cyan.rest.responses import JsonResponse
 
 VERSION: Final = "3.1.0"
 
@@ -80,6 +84,26 @@ def document(routes: Iterable[Route], *, version: str) -> Object:
         "paths": dict(sorted(paths.items())),
         "components": {"schemas": schemas.components, "securitySchemes": _SCHEMES},
     }
+
+
+def route(registry: Registry, version: str) -> Route:
+    """The route that gives the file of all routes, its own too."""
+
+    @functools.cache
+    def content() -> bytes:
+        return msgspec.json.encode(document(registry.routes, version=version))
+
+    async def read(_call: Call) -> Response:
+        return JsonResponse(content())
+
+    return Route(
+        "GET",
+        "/openapi.json",
+        read,
+        Auth.NONE,
+        summary="This API as an OpenAPI file.",
+        response=dict[str, object],
+    )
 
 
 def operation_id(route: Route) -> str:
@@ -155,7 +179,7 @@ def _path(route: Route, names: Mapping[str, list[list[str]]]) -> str:
 def _tag(route: Route) -> str:
     """The feature: the folder of the endpoint, or `server` for what belongs to none."""
     _, *folders = str(getattr(route.endpoint, "__module__", "")).split(".")
-    return folders[0] if len(folders) > 1 else "server"
+    return folders[0] if len(folders) > 1 and folders[0] != "rest" else "server"
 
 
 def _operation(route: Route, path: str, schemas: _Schemas) -> Object:
