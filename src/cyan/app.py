@@ -15,6 +15,7 @@ import uvicorn
 from starlette.responses import Response
 from starlette.types import ASGIApp
 
+from cyan import __version__
 from cyan.accounts import api as accounts_api
 from cyan.accounts.model import TokensRevoked
 from cyan.accounts.passwords import Passwords
@@ -63,15 +64,16 @@ from cyan.gateway.udp import bind, datagram_socket
 from cyan.health import api as health_api
 from cyan.health.jobs import VitalsRetention
 from cyan.health.service import Vitals
-from cyan.rest import unbuilt
+from cyan.rest import openapi, unbuilt
 from cyan.rest.application import build_asgi
 from cyan.rest.auth import Auth
 from cyan.rest.call import Call
 from cyan.rest.connection import BoundedConnection
 from cyan.rest.errors import described
 from cyan.rest.forwarding import Forwarding, is_local, parse_proxies
-from cyan.rest.registry import Registry, Route
+from cyan.rest.registry import Registry, Reply, Route
 from cyan.rest.responses import json_response
+from cyan.rest.shapes import Readiness
 from cyan.rest.stopping import Stoppable
 from cyan.secrets import api as secrets_api
 from cyan.secrets.service import Secrets
@@ -188,8 +190,23 @@ def _routes(parts: Parts) -> list[Route]:
         *events_api.routes(parts.events, parts.hub, parts.cursors, access),
         *secrets_api.routes(Secrets(parts.database, parts.vault, parts.clock)),
         *unbuilt.routes(),
-        Route("GET", "/health", _health(parts), Auth.NONE, summary="Whether all parts are ready."),
-        Route("GET", "/metrics", _metrics(parts), Auth.OPTIONAL, summary="For Prometheus."),
+        Route(
+            "GET",
+            "/health",
+            _health(parts),
+            Auth.NONE,
+            summary="Whether all parts are ready.",
+            response=(Reply(Readiness), Reply(Readiness, 503)),
+        ),
+        Route(
+            "GET",
+            "/metrics",
+            _metrics(parts),
+            Auth.OPTIONAL,
+            summary="For Prometheus.",
+            response=Reply(media_type="text/plain"),
+        ),
+        openapi.route(parts.registry, __version__),
     ]
 
 
