@@ -1,5 +1,6 @@
 """Strangers who know what can be seen on the wire: they cost a connected device nothing."""
 
+import gc
 from collections.abc import Callable
 from random import Random
 from typing import Final
@@ -7,7 +8,10 @@ from typing import Final
 import pytest
 from structlog.testing import capture_logs
 
+from cyan.core.ids import DeviceId
 from cyan.core.log import EACH_WINDOW_S, MAX_LINES_EACH, Pace
+from cyan.gateway import gateway as gateway_module
+from cyan.gateway.datagrams import DatagramLink
 from cyan.wire import coap
 from cyan.wire.dtls import alerts
 from cyan.wire.dtls.record import ALERT, APPLICATION_DATA, CID, MOVED, MOVED_CID
@@ -20,6 +24,7 @@ FLOOD: Final = 2000
 NONSENSE: Final = b"\xb1\x45\x02\xc3\x28"
 """The options of an event whose name is not UTF-8."""
 
+MOST_SESSIONS: Final = 4
 BETWEEN_EVENTS: Final = 100
 
 Forge = Callable[[Board, Random], bytes]
@@ -108,3 +113,39 @@ async def test_a_device_that_connects_again_and_again_does_not_fill_the_log(worl
             await world.settle()
     for kind in ("device.online", "device.offline", "session.ended"):
         assert sum(line["event"] == kind for line in lines) == MAX_LINES_EACH
+
+
+def kept_links() -> int:
+    """How many sessions over UDP take memory in this process."""
+    gc.collect()
+    return sum(isinstance(found, DatagramLink) for found in gc.get_objects())
+
+
+async def test_sessions_that_had_to_give_way_take_no_memory(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gateway_module, "MAX_UNFINISHED", MOST_SESSIONS)
+    for number in range(1, 60):
+        await Board(world, number).shake_hands()
+    assert kept_links() <= 2 * MOST_SESSIONS
+
+
+async def test_of_the_sessions_that_ended_the_newest_are_told_again(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gateway_module, "MAX_ENDED", MOST_SESSIONS)
+    boards = [await Board(world, number).connect() for number in range(1, 30)]
+    for board in boards:
+        world.gateway.disconnect(DeviceId(board.device_id), "told to")
+    await world.settle()
+    assert all(board.was_closed for board in boards)
+    for board in boards:
+        board.alerts.clear()
+        await board.ping()
+    assert [board.was_closed for board in boards[-MOST_SESSIONS:]] == [True] * MOST_SESSIONS
+    assert not any(board.was_closed for board in boards[:-MOST_SESSIONS])
+    # What is still to be written of a session holds it for a few seconds more.
+    await world.advance(15)
+    assert kept_links() <= MOST_SESSIONS
+    await world.advance(gateway_module.FORGET_ENDED_S)
+    assert kept_links() == 0

@@ -53,7 +53,8 @@ class Attendance:
         self._at = at
         self._emit = emit
         self._find_link = find_link
-        self._silences: Wheel[Link] = Wheel(clock.monotonic(), self._on_silence)
+        # By id, so that a session that ended takes no memory until its turn, which can be 46 min.
+        self._silences: Wheel[DeviceId] = Wheel(clock.monotonic(), self._on_silence)
 
     # -- coming and going ----------------------------------------------------------------------
 
@@ -144,15 +145,18 @@ class Attendance:
         return self._config.offline_after_wifi_s
 
     def _schedule_silence(self, link: Link, not_before_s: float = 0.0) -> None:
+        device_id = link.session.device_id
+        assert device_id is not None
         link.silence_due_s = max(link.heard_s + self.silence_limit_s(link), not_before_s)
-        self._silences.at(link.silence_due_s, link)
+        self._silences.at(link.silence_due_s, device_id)
 
     def turn(self, now_s: float) -> None:
         """Look who has been silent for too long."""
         self._silences.turn(now_s)
 
-    def _on_silence(self, link: Link, now_s: float) -> None:
-        if not link.is_online or link.ended is not None or now_s < link.silence_due_s:
+    def _on_silence(self, device_id: DeviceId, now_s: float) -> None:
+        link = self._find_link(device_id)
+        if link is None or not link.is_online or now_s < link.silence_due_s:
             return
         if now_s - link.heard_s >= self.silence_limit_s(link):
             link.on_silence()

@@ -67,6 +67,10 @@ SPARE_FILES: Final = 512
 FORGET_ENDED_S: Final = 120.0
 """How long an ended session still answers with close_notify, which may have been lost."""
 
+MAX_ENDED: Final = 4096
+"""Of these. A session costs a stranger one handshake with any key, and takes 8 kB here. A device
+whose session had to give way notices by itself that nothing answers."""
+
 _log = structlog.get_logger(__name__)
 
 
@@ -107,6 +111,8 @@ class Gateway:
         self._by_address: dict[bytes, DatagramLink] = {}
         # By age, because a dictionary keeps the order of insertion.
         self._unfinished: dict[bytes, DatagramLink] = {}
+        # By age too, with the time to forget each.
+        self._ended: dict[DatagramLink, float] = {}
         self._commits = Commits(database)
         self._saving = Saving(vault, self._commits, config.node)
         self.save = self._saving.save
@@ -269,7 +275,7 @@ class Gateway:
                 if len(self._unfinished) >= MAX_UNFINISHED:
                     oldest = next(iter(self._unfinished.values()))
                     oldest.end("no Hello, and too many like it")
-                    self._drop(oldest, self.now_s())
+                    self._drop(oldest)
                 self._unfinished[session.connection_id] = link
                 send_final(records)
 
@@ -345,7 +351,7 @@ class Gateway:
         older.exchange.cancel_all("ended")
         if isinstance(older, DatagramLink):
             self._keeper.drop(older)
-            self._drop(older, self.now_s())
+            self._drop(older)
         elif isinstance(older, StreamLink):
             # A device that restarted may have left its old connection open (§8.3).
             older.stream.close()
@@ -387,9 +393,19 @@ class Gateway:
                 lambda connection: store.remove(connection, connection_id, adoption),
                 lambda ok: None,
             )
-            self.at(self.now_s() + FORGET_ENDED_S, partial(self._drop, link))
+            if len(self._ended) >= MAX_ENDED:
+                self._drop(next(iter(self._ended)))
+            self._ended[link] = self.now_s() + FORGET_ENDED_S
 
-    def _drop(self, link: DatagramLink, _now_s: float) -> None:
+    def _forget_ended(self, now_s: float) -> None:
+        while self._ended:
+            oldest = next(iter(self._ended))
+            if now_s < self._ended[oldest]:
+                return
+            self._drop(oldest)
+
+    def _drop(self, link: DatagramLink) -> None:
+        self._ended.pop(link, None)
         self._links.pop(link.session.connection_id, None)
         if self._by_address.get(link.address) is link:
             del self._by_address[link.address]
@@ -460,6 +476,7 @@ class Gateway:
             self._handshakes.expire(now_s)
             self._listener.expire(now_s)
             self._expire_unfinished()
+            self._forget_ended(now_s)
             self._admission.flush()
             metrics.devices_online.set(self._presence.online_count())
             self._keeper.flush(now_s, self.now_ms())
