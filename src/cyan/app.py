@@ -43,6 +43,8 @@ from cyan.devices.ownership import Ownership
 from cyan.devices.presence import Presence
 from cyan.devices.registry import list_devices
 from cyan.devices.resource import DeviceResource
+from cyan.environment import api as environment_api
+from cyan.environment.service import Environment
 from cyan.events import api as events_api
 from cyan.events.cursors import Cursors
 from cyan.events.hub import Hub, follow
@@ -188,6 +190,7 @@ def _routes(parts: Parts) -> list[Route]:
         *calls_api.routes(access, calls, parts.presence, resource),
         *health_api.routes(access, Vitals(parts.database, links)),
         *events_api.routes(parts.events, parts.hub, parts.cursors, access),
+        *environment_api.routes(access, Environment(parts.database, parts.clock)),
         *secrets_api.routes(Secrets(parts.database, parts.vault, parts.clock)),
         *unbuilt.routes(),
         Route(

@@ -48,6 +48,8 @@ class Row:
 
 BAD_LOGIN = Expected(400, {"error": "invalid_request"})
 
+EDIT: dict[str, object] = {"ops": [{"op": "Set", "key": "LEVEL", "value": "hers"}]}
+
 TABLE: dict[tuple[str, str], Row] = {
     ("POST", "/oauth/token"): Row(BAD_LOGIN, BAD_LOGIN, BAD_LOGIN),
     ("GET", "/v1/access_tokens"): Row(OWN_ONLY),
@@ -84,6 +86,20 @@ TABLE: dict[tuple[str, str], Row] = {
     ("GET", "/v1/events/{prefix*}"): Row(OWN_ONLY),
     ("GET", "/v1/devices/{device}/events"): Row(DENIED),
     ("GET", "/v1/devices/{device}/events/{prefix*}"): Row(DENIED),
+    ("GET", "/v1/env"): Row(OWN_ONLY),
+    ("PATCH", "/v1/env"): Row(OWN_ONLY, fields=EDIT),
+    ("GET", "/v1/env/render"): Row(OWN_ONLY),
+    ("GET", "/v1/env/rollout"): Row(OWN_ONLY),
+    ("POST", "/v1/env/rollout"): Row(OWN_ONLY, fields={"when": "Connect"}),
+    ("PUT", "/v1/env/{key}"): Row(Expected(400), fields={"value": "hers"}),
+    ("DELETE", "/v1/env/{key}"): Row(Expected(400)),
+    ("GET", "/v1/env/{device}"): Row(DENIED),
+    ("PATCH", "/v1/env/{device}"): Row(DENIED, fields=EDIT),
+    ("GET", "/v1/env/{device}/render"): Row(DENIED),
+    ("GET", "/v1/env/{device}/rollout"): Row(DENIED),
+    ("POST", "/v1/env/{device}/rollout"): Row(DENIED, fields={"when": "Connect"}),
+    ("PUT", "/v1/env/{device}/{key}"): Row(DENIED, fields={"value": "hers"}),
+    ("DELETE", "/v1/env/{device}/{key}"): Row(DENIED),
     ("GET", "/v1/secrets"): Row(OWN_ONLY),
     ("POST", "/v1/secrets"): Row(Expected(201), fields={"name": "KEY", "value": "hers"}),
     ("GET", "/v1/secrets/{secret}"): Row(MISSING),

@@ -144,15 +144,11 @@ _TABLE = {
         GET                SP /sims/{iccid}/data_usage
         GET                SP /sims/{iccid}/status
     """,
-    "Environment variables are not built yet.": """
-        GET PATCH          SPO /env
-        GET                SPO /env/render
-        GET POST           SPO /env/rollout
-        PUT DELETE         SPO /env/{key}
-        GET PATCH          S  /env/{device}
-        GET                S  /env/{device}/render
-        GET POST           S  /env/{device}/rollout
-        PUT DELETE         S  /env/{device}/{key}
+    "Environment variables of products and organizations are not built yet.": """
+        GET PATCH          PO /env
+        GET                PO /env/render
+        GET POST           PO /env/rollout
+        PUT DELETE         PO /env/{key}
     """,
     "Secrets of organizations are not built yet.": """
         GET POST           O  /secrets

@@ -1,0 +1,1 @@
+"""Environment variables: settings of a whole account and of its devices, staged until a rollout."""

@@ -1,0 +1,226 @@
+"""REST: environment variables of the caller's account and of each device (rest-api-core.md §17).
+
+The path tells the scope: `/v1/env` the account, `/v1/env/{device}` a device.
+"""
+
+from typing import Final
+
+import msgspec
+from starlette.responses import Response
+
+from cyan.core.clock import iso_ms
+from cyan.devices.access import DeviceAccess
+from cyan.devices.api import get_device
+from cyan.devices.model import Device
+from cyan.environment.model import (
+    OWNER,
+    InvalidRolloutError,
+    Operation,
+    State,
+    Variables,
+    check_name,
+    check_value,
+    compare,
+    read_operations,
+)
+from cyan.environment.service import Environment
+from cyan.rest.call import Call
+from cyan.rest.registry import Route
+from cyan.rest.responses import json_response
+
+_WHEN: Final = ("Immediate", "Connect")
+
+
+class ValueRequest(msgspec.Struct, frozen=True):
+    """What sets one variable."""
+
+    value: str
+
+
+class OperationRequest(msgspec.Struct, frozen=True):
+    """One step of a change; `op` is Set or Unset."""
+
+    op: str
+    key: str
+    value: str | None = None
+
+
+class EditRequest(msgspec.Struct, frozen=True):
+    """A change of several variables."""
+
+    ops: list[OperationRequest]
+
+
+class RolloutRequest(msgspec.Struct, frozen=True):
+    """`when` is Immediate or Connect."""
+
+    when: str
+
+
+class _Endpoints:
+    def __init__(self, access: DeviceAccess, environment: Environment) -> None:
+        self._access = access
+        self._environment = environment
+
+    async def get(self, call: Call) -> Response:
+        device = self._device(call)
+        return _answer(self._environment.get(call.caller, device), device)
+
+    async def edit(self, call: Call) -> Response:
+        device = self._device(call)
+        operations = read_operations(await call.body())
+        return _answer(await self._environment.edit(call.caller, operations, device), device)
+
+    async def put(self, call: Call) -> Response:
+        device = self._device(call)
+        value = check_value((await call.body()).get("value"))
+        operation = Operation(check_name(call.path["key"]), value)
+        return _answer(await self._environment.edit(call.caller, [operation], device), device)
+
+    async def delete(self, call: Call) -> Response:
+        device = self._device(call)
+        operation = Operation(check_name(call.path["key"]), None)
+        return _answer(await self._environment.edit(call.caller, [operation], device), device)
+
+    async def render(self, call: Call) -> Response:
+        state = self._environment.get(call.caller, self._device(call))
+        updates = [
+            layer.updated_at_ms
+            for layer in (state.own, state.above)
+            if layer is not None and layer.updated_at_ms is not None
+        ]
+        return json_response(
+            {
+                "env": state.render_snapshot(),
+                "last_updated_at": _stamp(max(updates, default=None)),
+                **_rollout(state),
+            }
+        )
+
+    async def review(self, call: Call) -> Response:
+        device = self._device(call)
+        state = self._environment.get(call.caller, device)
+        latest = state.render_latest()
+        found: dict[str, object] = {"from_snapshot": compare(state.render_snapshot(), latest)}
+        if device is not None:
+            found["from_device"] = compare({}, latest)
+        return json_response(found)
+
+    async def roll_out(self, call: Call) -> Response:
+        device = self._device(call)
+        when = (await call.body()).get("when")
+        if when not in _WHEN:
+            raise InvalidRolloutError
+        await self._environment.roll_out(call.caller, str(when), device)
+        return json_response({"success": True})
+
+    def _device(self, call: Call) -> Device | None:
+        return get_device(self._access, call) if "device" in call.path else None
+
+
+def _answer(state: State, device: Device | None) -> Response:
+    own = state.own
+    found: dict[str, object] = {
+        "last_snapshot": _snapshot(state),
+        "latest": {
+            "own": _values(own.latest),
+            "inherited": _inherited(state),
+            "created_at": _stamp(own.created_at_ms),
+            "updated_at": _stamp(own.updated_at_ms),
+            "created_by": own.created_by,
+            "updated_by": own.updated_by,
+        },
+    }
+    if device is not None:
+        # Nothing has been reported: that needs firmware which is sent its variables.
+        found["on_device"] = {"rendered": {}, "last_reported_at": None, "development_env": False}
+    return json_response(found)
+
+
+def _snapshot(state: State) -> dict[str, object] | None:
+    if state.rolled_out is None:
+        return None
+    return {
+        "own": _values(state.own.snapshot or {}),
+        "inherited": _inherited(state),
+        **_rollout(state),
+    }
+
+
+def _rollout(state: State) -> dict[str, str | None]:
+    layer = state.rolled_out
+    return {
+        "rollout_at": None if layer is None else _stamp(layer.rollout_at_ms),
+        "rollout_by": None if layer is None else layer.rollout_by,
+    }
+
+
+def _values(variables: Variables) -> dict[str, dict[str, str]]:
+    return {key: {"value": value} for key, value in sorted(variables.items())}
+
+
+def _inherited(state: State) -> dict[str, dict[str, str]]:
+    """Overridden ones too: clients show what a deleted variable falls back to."""
+    inherited = sorted(state.inherited.items())
+    return {key: {"from": OWNER, "value": value} for key, value in inherited}
+
+
+def _stamp(at_ms: int | None) -> str | None:
+    return None if at_ms is None else iso_ms(at_ms)
+
+
+def routes(access: DeviceAccess, environment: Environment) -> list[Route]:
+    """The routes of this feature."""
+    on = _Endpoints(access, environment)
+    shape = dict[str, object]
+    found: list[Route] = []
+    for base, whose in (("/v1/env", "the account"), ("/v1/env/{device}", "a device")):
+        found += [
+            Route("GET", base, on.get, summary=f"Variables of {whose}", response=shape),
+            Route(
+                "PATCH",
+                base,
+                on.edit,
+                summary=f"Change variables of {whose}",
+                request=EditRequest,
+                response=shape,
+            ),
+            Route(
+                "GET",
+                base + "/render",
+                on.render,
+                summary=f"Variables of {whose} as they hold",
+                response=shape,
+            ),
+            Route(
+                "GET",
+                base + "/rollout",
+                on.review,
+                summary=f"What a rollout to {whose} would change",
+                response=shape,
+            ),
+            Route(
+                "POST",
+                base + "/rollout",
+                on.roll_out,
+                summary=f"Roll the variables of {whose} out",
+                request=RolloutRequest,
+                response=shape,
+            ),
+            Route(
+                "PUT",
+                base + "/{key}",
+                on.put,
+                summary=f"Set a variable of {whose}",
+                request=ValueRequest,
+                response=shape,
+            ),
+            Route(
+                "DELETE",
+                base + "/{key}",
+                on.delete,
+                summary=f"Take a variable of {whose} away",
+                response=shape,
+            ),
+        ]
+    return found
