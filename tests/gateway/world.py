@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+import msgspec
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from sqlalchemy import text
 
@@ -29,6 +30,7 @@ from cyan.events.service import EventService
 from cyan.events.store import cursor_key
 from cyan.gateway.adoption import REMEMBER_MS
 from cyan.gateway.calls import DeviceLinks
+from cyan.gateway.entries import newest
 from cyan.gateway.gateway import Gateway
 from cyan.gateway.udp import make_address
 from tests.clock import HandClock
@@ -236,9 +238,16 @@ class World:
         return [(event.data or b"").decode() for event in self.logged("spark/status")]
 
     def sessions(self) -> list[dict[str, object]]:
-        """The stored sessions."""
+        """The stored sessions, as the journal has them."""
         found = self.db.rows(text("SELECT * FROM gateway_session ORDER BY established_at_ms"))
-        return [dict(row._mapping) for row in found]
+        batches = self.db.rows(text("SELECT entries FROM gateway_journal ORDER BY number"))
+        entries = newest(row.entries for row in batches)
+        sessions = [dict(row._mapping) for row in found]
+        for session in sessions:
+            entry = entries.get((session["connection_id"], session["adoption"]))
+            if entry is not None:
+                session |= msgspec.structs.asdict(entry)
+        return sessions
 
     @contextmanager
     def slow_disk(self) -> Iterator[None]:

@@ -208,7 +208,7 @@ def record(device: DatagramPeer) -> list[bytes]:
 
 def wait_until_stored(server: Server) -> None:
     """What is written once a second has been."""
-    select = "SELECT max(heard_at_ms) FROM gateway_session"
+    select = "SELECT max(number) FROM gateway_journal"
     before = server.rows(select)
     with DatagramPeer(server, 50).connect():
         wait_until(lambda: server.rows(select) != before, "the counters are stored")

@@ -26,7 +26,7 @@ class DatagramLink(Link):
     """A DTLS session with its counters and its address."""
 
     __slots__ = (
-        "_budget_ends_s", "_timer_s", "address", "budget", "ids", "is_moving", "records",
+        "_budget_ends_s", "_timer_s", "address", "batch", "budget", "ids", "is_moving", "records",
     )  # fmt: skip
 
     def __init__(
@@ -54,6 +54,8 @@ class DatagramLink(Link):
         self.address = address
         self.ids = ids
         self.is_moving = False
+        self.batch = -1
+        """The one of the journal that has its newest entry; -1 if the stored row says it all."""
         self.budget = 0
         """Records that it may send until `_budget_ends_s`."""
         self._budget_ends_s = 0.0

@@ -120,7 +120,7 @@ class Gateway:
         codes = ClaimCodes(database, clock, bus, ownership)
         self.claim = Claims(self._commits, codes, clock.now_ms).claim
         self.about = partial(LinkAbout, database)
-        self._keeper = Keeper(self._commits, config.node)
+        self._keeper = Keeper(self._commits, config.node, lambda: len(self._links))
         self._wheel: Wheel[Callable[[float], None]] = Wheel(
             clock.monotonic(), lambda callback, now_s: callback(now_s)
         )
@@ -169,6 +169,7 @@ class Gateway:
             alive_ms = presence.last_alive_ms(connection, holder)
             presence.renew_lease(connection, holder, now_ms)
             store.remove_unfinished(connection, now_ms - UNFINISHED_MS)
+            store.fold_journal(connection, holder)
             store.adopt_all(connection, holder)
             return now_ms - alive_ms
 

@@ -1,6 +1,7 @@
 """Keeping stored sessions up to date: hot columns in batches, presence, the holder's lease."""
 
 from collections import deque
+from collections.abc import Callable
 from typing import Final
 
 from sqlalchemy import Connection
@@ -12,13 +13,14 @@ from cyan.gateway import store
 from cyan.gateway.commits import Commits
 from cyan.gateway.datagrams import DatagramLink
 from cyan.gateway.effects import Work
+from cyan.gateway.journal import Journal
 from cyan.gateway.link import Link
 
 FLUSH_S: Final = 1.0
 """Something is written at most this often."""
 
 LAZY_TURNS: Final = 10
-"""A session whose counters moved is written so many flushes later, so that a message costs no row
+"""A session whose counters moved is written so many flushes later, so that a message costs no entry
 of its own. What is lost with them in a crash is harmless: a record of those seconds can be
 replayed, its message is a duplicate (DESIGN.md §6, decisions/0007). A new address is written with
 the next flush."""
@@ -35,9 +37,10 @@ SETTLE_S: Final = 3.0
 class Keeper:
     """Notes what changed, and writes it down: once a second what cannot wait, the rest in turns."""
 
-    def __init__(self, commits: Commits, holder: str) -> None:
+    def __init__(self, commits: Commits, holder: str, count_sessions: Callable[[], int]) -> None:
         self._commits = commits
         self._holder = holder
+        self._journal = Journal(count_sessions)
         # The first is written with the next flush, each of the others one later.
         self._dirty: deque[list[Link]] = deque([] for _ in range(LAZY_TURNS))
         self._last = self._dirty[-1]
@@ -95,7 +98,7 @@ class Keeper:
             return
         if renew:
             self._next_lease_s = now_s + presence.LEASE_RENEWAL_S
-        write = _writing(links, rows)
+        write, written = self._writing(links, rows)
         self.is_flushing = True
         self._rows_under_way = rows
 
@@ -109,7 +112,7 @@ class Keeper:
             self._rows_under_way = {}
             if not ok:
                 self._rows = {**rows, **self._rows}
-                self._urgent.update(dict.fromkeys(links))
+                self._urgent.update(dict.fromkeys(written))
 
         self._commits.submit(work, flushed)
 
@@ -117,7 +120,8 @@ class Keeper:
         """Everything that is still to be written, when the gateway stops."""
         self._collect_settled(now_s)
         left = [*self._due, *(link for turn in self._dirty for link in turn)]
-        return _writing(*self._take(left, now_s))
+        write, _ = self._writing(*self._take(left, now_s))
+        return write
 
     def _collect_settled(self, now_s: float) -> None:
         """Sessions whose set-up is over: after a restart, nothing of it can have been missed."""
@@ -148,35 +152,26 @@ class Keeper:
         urgent.update(dict.fromkeys(dirty))
         return [link for link in urgent if link.ended is None], rows
 
+    def _writing(
+        self, links: list[Link], rows: dict[DeviceId, PresenceRow]
+    ) -> tuple[Work, list[Link]]:
+        """One unit of work, sessions and who came and went, and all whose counters are in it."""
+        sessions = [link for link in links if isinstance(link, DatagramLink)]
+        batch = self._journal.write(sessions) if sessions else None
+        # Of a session the journal says when its device was heard.
+        streams = [link for link in links if not isinstance(link, DatagramLink)]
+        heard = [
+            (link.session.device_id, link.last_heard_ms)
+            for link in streams
+            if link.session.device_id is not None
+        ]
+        holder = self._holder
 
-def _writing(links: list[Link], rows: dict[DeviceId, PresenceRow]) -> Work:
-    """One unit of work: sessions, when their devices were heard, who came and went."""
-    hot = [_hot_row(link) for link in links if isinstance(link, DatagramLink)]
-    heard: list[tuple[DeviceId, int]] = [
-        (link.session.device_id, link.last_heard_ms)
-        for link in links
-        if link.session.device_id is not None
-    ]
+        def write(connection: Connection) -> None:
+            if batch is not None:
+                store.save_batch(connection, holder, batch)
+            presence.touch(connection, heard)
+            ours = (row for row in rows.values() if not store.is_taken_over(connection, row))
+            presence.store(connection, ours)
 
-    def write(connection: Connection) -> None:
-        store.save_hot(connection, hot)
-        presence.touch(connection, heard)
-        ours = (row for row in rows.values() if not store.is_taken_over(connection, row))
-        presence.store(connection, ours)
-
-    return write
-
-
-def _hot_row(link: DatagramLink) -> store.Hot:
-    records = link.records
-    return store.Hot(
-        connection_id=link.session.connection_id,
-        adoption=link.adoption,
-        highest_received=records.highest_received,
-        replay_window=records.replay_window.to_bytes(8, "big"),
-        device_message_id=link.ids.last(),
-        next_message_id=link.exchange.next_message_id,
-        address=link.address,
-        settled=link.session.settled,
-        heard_at_ms=link.last_heard_ms,
-    )
+        return write, [*sessions, *streams]

@@ -1,6 +1,6 @@
-"""SQL of the gateway: one row a session."""
+"""SQL of the gateway: one row a session, and the journal of what changes with every message."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import msgspec
@@ -24,6 +24,7 @@ from sqlalchemy import (
 from cyan.core.db.engine import Database, Prepared
 from cyan.core.db.schema import metadata
 from cyan.devices.presence import PresenceRow
+from cyan.gateway.entries import Batch, newest
 
 sessions = Table(
     "gateway_session",
@@ -46,14 +47,33 @@ sessions = Table(
     Index(None, "holder"),
 )
 
+journal = Table(
+    "gateway_journal",
+    metadata,
+    Column("holder", String(64), primary_key=True),
+    Column("start", BigInteger, primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("entries", LargeBinary, nullable=False),
+)
+"""`entries` are packed by gateway/entries.py."""
+
 MESSAGE_ID_MARGIN = 4096
 """Our message ids go on from the last stored one plus more than one flush interval can use; they
 must not come again within 45 s (device-protocol.md §2.1)."""
 
-ROWS_IN_ONE_STEP = 250
-"""Rows of a flush that go to SQLite as one statement: the writer thread gives up the interpreter
-lock at each step, and waits for it while the loop is busy."""
-
+_add_batch = Prepared(insert(journal))
+_remove_batches = Prepared(
+    delete(journal)
+    .where(journal.c.holder == bindparam("of_holder"))
+    .where(journal.c.start == bindparam("of_start"))
+    .where(journal.c.number < bindparam("of_oldest"))
+)
+_read_batches = Prepared(
+    select(journal.c.entries)
+    .where(journal.c.holder == bindparam("of_holder"))
+    .order_by(journal.c.number)
+)
+_remove_all_batches = delete(journal).where(journal.c.holder == bindparam("of_holder"))
 _insert = Prepared(insert(sessions))
 _of_holder = Prepared(select(sessions).where(sessions.c.holder == bindparam("of_holder")))
 _adopt = (
@@ -116,20 +136,6 @@ class StoredSession(msgspec.Struct, frozen=True):
     established_at_ms: int
 
 
-class Hot(msgspec.Struct, frozen=True, gc=False):
-    """What a flush writes of a session."""
-
-    connection_id: bytes
-    adoption: int
-    highest_received: int
-    replay_window: bytes
-    device_message_id: int
-    next_message_id: int
-    address: bytes
-    settled: bool
-    heard_at_ms: int
-
-
 def add(connection: Connection, row: StoredSession) -> None:
     _insert.run(connection, msgspec.structs.asdict(row))
 
@@ -169,24 +175,40 @@ def save_cold(
     return changed.rowcount == 1
 
 
-def save_hot(connection: Connection, rows: list[Hot]) -> None:
-    """Write the hot columns of many sessions; rows of an older adoption change nothing."""
+def save_batch(connection: Connection, holder: str, batch: Batch) -> None:
+    """Add a batch to the journal, and remove those that no session needs any more."""
+    _add_batch.run(connection, {"holder": holder, **msgspec.structs.asdict(batch)})
+    _remove_batches.run(
+        connection, {"of_holder": holder, "of_start": batch.start, "of_oldest": batch.oldest}
+    )
+
+
+def fold_journal(connection: Connection, holder: str) -> None:
+    """Bring the rows up to date, and empty the journal. An entry of another adoption than its row's
+    changes nothing: the session had another holder meanwhile."""
+    batches = _read_batches.run(connection, {"of_holder": holder})
+    entries = newest(packed for (packed,) in batches)
     driver: Any = connection.connection.driver_connection
-    for chunk in _chunks(rows):
-        values = ",".join(["(?,?,?,?,?,?,?,?,?)"] * len(chunk))
-        driver.execute(
-            "WITH fresh(connection_id, adoption, highest_received, replay_window,"  # noqa: S608
-            " device_message_id, next_message_id, address, settled, heard_at_ms)"
-            f" AS (VALUES {values})"
-            " UPDATE gateway_session SET"
-            " highest_received = fresh.highest_received, replay_window = fresh.replay_window,"
-            " device_message_id = fresh.device_message_id,"
-            " next_message_id = fresh.next_message_id, address = fresh.address,"
-            " settled = fresh.settled, heard_at_ms = fresh.heard_at_ms"
-            " FROM fresh WHERE gateway_session.connection_id = fresh.connection_id"
-            " AND gateway_session.adoption = fresh.adoption",
-            [value for row in chunk for value in msgspec.structs.astuple(row)],
-        )
+    driver.executemany(
+        "UPDATE gateway_session SET highest_received = ?, replay_window = ?,"
+        " device_message_id = ?, next_message_id = ?, settled = ?, heard_at_ms = ?, address = ?"
+        " WHERE connection_id = ? AND adoption = ?",
+        (
+            (
+                hot.highest_received,
+                hot.replay_window.to_bytes(8, "big"),
+                hot.device_message_id,
+                hot.next_message_id,
+                hot.settled,
+                hot.heard_at_ms,
+                hot.address,
+                hot.connection_id,
+                hot.adoption,
+            )
+            for hot in entries.values()
+        ),
+    )
+    connection.execute(_remove_all_batches, {"of_holder": holder})
 
 
 def is_taken_over(connection: Connection, row: PresenceRow) -> bool:
@@ -212,11 +234,3 @@ def remove_others(connection: Connection, device_id: str, connection_id: bytes) 
 def remove_unfinished(connection: Connection, before_ms: int) -> None:
     """Sessions whose device never said Hello."""
     connection.execute(_delete_unfinished, {"before_ms": before_ms})
-
-
-def _chunks(rows: list[Hot]) -> Iterable[list[Hot]]:
-    def generate() -> Iterator[list[Hot]]:
-        for start in range(0, len(rows), ROWS_IN_ONE_STEP):
-            yield rows[start : start + ROWS_IN_ONE_STEP]
-
-    return generate()
