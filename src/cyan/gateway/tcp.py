@@ -1,17 +1,17 @@
 """Connections over TCP: bytes in and out, the handshake before the first message, and bounds.
 
-The RSA of a handshake takes most of a millisecond. It runs in one thread beside the loop, for one
-connection after the other, the sources in turn: a flood of strangers costs at most that one thread.
+The RSA of a handshake takes most of a millisecond. It runs in one thread beside the loop, for a few
+connections at a time, the sources in turn: a flood of strangers costs at most that one thread.
 """
 
 import asyncio
 import contextlib
 import os
 import socket
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from enum import Enum, auto
-from functools import partial
 from typing import Final, Protocol, cast
 
 import structlog
@@ -39,6 +39,13 @@ MAX_UNFINISHED: Final = 2048
 
 MAX_UNFINISHED_OF_ONE: Final = 512
 """Of these, from one network; a fleet behind one address comes back in a row, not at once."""
+
+MAX_AT_ONCE: Final = 8
+"""Requests that the thread answers in one go: the way to it and back, with the wake-ups, costs as
+much as a seventh of a handshake. Who comes meanwhile waits 5 ms for them."""
+
+MAX_JOINED_BYTES: Final = 16 * 1024
+"""Of what is written to one connection in one turn of the loop, and goes out in one piece."""
 
 BACKLOG: Final = 2048
 """Connections that the kernel accepts for us meanwhile."""
@@ -101,6 +108,8 @@ class Connection(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._budget = 0
         self._budget_ends_s = 0.0
+        self._joined: list[bytes] = []
+        self._joined_bytes = 0
         self.ip_address = ""
         self.network = b""
         """What the peer can have addresses of at will: those of it share their limits."""
@@ -212,15 +221,34 @@ class Connection(asyncio.Protocol):
             self._transport.resume_reading()
 
     def write(self, data: bytes) -> None:
-        if self._transport is not None:
-            self._transport.write(data)
+        """Send this at the end of the turn, in one piece with what else there is until then: each
+        piece is a call of the system, which costs more than the making of a message. Hot path."""
+        if self._transport is None:
+            return
+        if not self._joined:
+            self._listener.flush_soon(self)
+        self._joined.append(data)
+        self._joined_bytes += len(data)
+        if self._joined_bytes >= MAX_JOINED_BYTES:
+            self.flush()
+
+    def flush(self) -> None:
+        """Send what was written."""
+        joined = self._joined
+        if joined and self._transport is not None:
+            self._transport.write(joined[0] if len(joined) == 1 else b"".join(joined))
+        joined.clear()
+        self._joined_bytes = 0
 
     def unsent_bytes(self) -> int:
-        return 0 if self._transport is None else self._transport.get_write_buffer_size()
+        if self._transport is None:
+            return 0
+        return self._transport.get_write_buffer_size() + self._joined_bytes
 
     def close(self) -> None:
         """Send what is still to be sent, then close."""
         if self._transport is not None and not self._transport.is_closing():
+            self.flush()
             self._transport.close()
             # A peer that does not read would keep it open for ever.
             self._listener.door.at(self._listener.door.now_s() + HANDSHAKE_S, self._abort_late)
@@ -244,7 +272,7 @@ def _network_of(ip_address: str) -> bytes:
 
 
 class Listener:
-    """Accepts connections, and runs their handshakes one after the other."""
+    """Accepts connections, and runs their handshakes in turn."""
 
     def __init__(self, key: RSAPrivateKey, door: Door, *, messages_per_s: int) -> None:
         self.door = door
@@ -252,7 +280,11 @@ class Listener:
         self._key = key
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="tcp-handshake")
         self._waiting: FairQueue[Connection] = FairQueue(MAX_UNFINISHED)
+        # Those that need an answer with a key that we knew: their requests are read already.
+        self._known: deque[tuple[Connection, Claim, bytes]] = deque()
         self._is_busy = False
+        self._is_stopped = False
+        self._to_flush: list[Connection] = []
         self._server: asyncio.Server | None = None
         self._all: set[Connection] = set()
         # By age, because a dictionary keeps the order of insertion.
@@ -279,10 +311,22 @@ class Listener:
 
     def stop(self) -> None:
         """Close every connection. Nobody is told: the devices connect again to the next process."""
+        self._is_stopped = True
         for connection in list(self._all):
             connection.reader = None
             connection.close()
         self._thread.shutdown(wait=True, cancel_futures=True)
+
+    def flush_soon(self, connection: Connection) -> None:
+        """Flush it at the end of this turn of the loop."""
+        if not self._to_flush:
+            asyncio.get_running_loop().call_soon(self._flush_all)
+        self._to_flush.append(connection)
+
+    def _flush_all(self) -> None:
+        to_flush, self._to_flush = self._to_flush, []
+        for connection in to_flush:
+            connection.flush()
 
     def count(self) -> int:
         """Connections, whatever they have said."""
@@ -341,67 +385,79 @@ class Listener:
         if not self._is_busy:
             self._serve()
 
-    # -- one handshake after the other ---------------------------------------------------------
+    # -- handshakes in turn --------------------------------------------------------------------
 
     def _serve(self) -> None:
-        while self._waiting:
+        """Give the thread the next few, if there are any."""
+        works: list[_Work] = []
+        while self._known and len(works) < MAX_AT_ONCE:
+            works.append(_Work(*self._known.popleft()))
+        while self._waiting and len(works) < MAX_AT_ONCE:
             connection = self._waiting.pop()
             if connection.is_waiting:
-                self._is_busy = True
-                self._run(connection, partial(self._answer, connection))
-                return
-        self._is_busy = False
+                works.append(_Work(connection))
+        self._is_busy = bool(works)
+        if works:
+            loop = asyncio.get_running_loop()
+            loop.run_in_executor(self._thread, self._work, works).add_done_callback(self._on_done)
 
-    def _run(self, connection: Connection, work: Callable[[], "_Answer | None"]) -> None:
-        future = asyncio.get_running_loop().run_in_executor(self._thread, work)
-        future.add_done_callback(partial(self._on_done, connection))
+    def _work(self, works: "Sequence[_Work]") -> "Sequence[_Work]":
+        """In the thread: read the requests, and answer those who told their key."""
+        for work in works:
+            try:
+                self._work_on(work)
+            except MalformedError:
+                work.claim = None
+            except Exception:
+                _log.exception("tcp.handshake_failed")
+                work.claim = None
+        return works
 
-    def _answer(self, connection: Connection) -> "_Answer | None":
-        """In the thread: read, and make the answer to what was read. None when it is no request."""
-        try:
-            claim = connection.open_request(self._key)
-        except MalformedError:
-            return None
-        if claim.public_key is None:
-            return _Answer(claim, None, b"", b"")
-        return self._answer_with(claim, claim.public_key)
+    def _work_on(self, work: "_Work") -> None:
+        if work.claim is None:
+            work.claim = work.connection.open_request(self._key)
+            work.key = work.claim.public_key
+        if work.key is not None:
+            work.session = os.urandom(SESSION_BYTES)
+            work.response = make_response(self._key, work.key, work.session)
 
-    def _answer_with(self, claim: Claim, key: bytes) -> "_Answer":
-        session = os.urandom(SESSION_BYTES)
-        return _Answer(claim, key, session, make_response(self._key, key, session))
+    def _on_done(self, done: "asyncio.Future[Sequence[_Work]]") -> None:
+        if self._is_stopped or done.cancelled():
+            return
+        for work in done.result():
+            try:
+                self._go_on(work)
+            except Exception:
+                _log.exception("tcp.handshake_failed")
+                work.connection.on_refused()
+        self._serve()
 
-    def _on_done(self, connection: Connection, done: "asyncio.Future[_Answer | None]") -> None:
-        is_over = True
-        try:
-            is_over = self._go_on(connection, None if done.cancelled() else done.result())
-        except Exception:
-            _log.exception("tcp.handshake_failed")
+    def _go_on(self, work: "_Work") -> None:
+        connection, claim = work.connection, work.claim
+        if not connection.is_waiting:
+            return
+        if claim is None:
             connection.on_refused()
-        if is_over and not done.cancelled():
-            self._serve()
-
-    def _go_on(self, connection: Connection, answer: "_Answer | None") -> bool:
-        """Whether the thread has nothing more to do for this connection."""
-        if answer is None:
+            return
+        key = self.door.find_stream_key(claim, connection.ip_address)
+        if key is None:
             connection.on_refused()
-        elif connection.is_waiting:
-            key = self.door.find_stream_key(answer.claim, connection.ip_address)
-            if key is None:
-                connection.on_refused()
-            elif key == answer.key:
-                connection.on_answered(answer.claim, key, answer.session, answer.response)
-            else:
-                # Very old firmware does not send its key: it is answered with the stored one.
-                self._run(connection, partial(self._answer_with, answer.claim, key))
-                return False
-        return True
+        elif key == work.key:
+            connection.on_answered(claim, key, work.session, work.response)
+        else:
+            # Very old firmware does not send its key: it is answered with the stored one.
+            self._known.append((connection, claim, key))
 
 
-class _Answer:
-    __slots__ = ("claim", "key", "response", "session")
+class _Work:
+    """A request and what is known of it so far. No claim: it could not be read."""
 
-    def __init__(self, claim: Claim, key: bytes | None, session: bytes, response: bytes) -> None:
+    __slots__ = ("claim", "connection", "key", "response", "session")
+
+    def __init__(
+        self, connection: Connection, claim: Claim | None = None, key: bytes | None = None
+    ) -> None:
+        self.connection = connection
         self.claim = claim
         self.key = key
-        self.session = session
-        self.response = response
+        self.session = self.response = b""
