@@ -17,6 +17,7 @@ from cyan.core.db.engine import Database
 from cyan.core.db.schema import metadata
 from cyan.rest.application import build_asgi
 from cyan.rest.registry import Registry, Route
+from tests import answers
 from tests.cast import Cast, make_cast, quick_passwords
 from tests.clock import HandClock
 
@@ -28,6 +29,15 @@ def _import_stores() -> None:
     for package in pkgutil.iter_modules(cyan.__path__, "cyan."):
         if package.ispkg and (Path(cyan.__path__[0]) / package.name[5:] / "store.py").exists():
             importlib.import_module(f"{package.name}.store")
+
+
+@pytest.fixture(autouse=True)
+def _answers_are_as_declared() -> Iterator[None]:
+    """Fails the test in which the API answered what its routes do not declare."""
+    faults: list[str] = []
+    with answers.watch(faults):
+        yield
+    assert faults == [], "Answers are declared at their Route: response=Shape or Reply(Shape, 201)."
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from starlette.responses import Response
 from cyan.core.clock import iso_ms
 from cyan.rest.call import Call
 from cyan.rest.errors import bad_request
-from cyan.rest.registry import Route
+from cyan.rest.registry import Reply, Route
 from cyan.rest.responses import json_response, no_content
 from cyan.secrets.model import Secret
 from cyan.secrets.service import Secrets
@@ -111,7 +111,7 @@ def routes(secrets: Secrets) -> list[Route]:
             on.create,
             summary="Make a secret",
             request=SecretRequest,
-            response=SecretBody,
+            response=Reply(SecretBody, 201),
         ),
         Route("GET", one, on.get, summary="One secret, without its value", response=SecretBody),
         Route(
@@ -122,5 +122,5 @@ def routes(secrets: Secrets) -> list[Route]:
             request=SecretRequest,
             response=SecretBody,
         ),
-        Route("DELETE", one, on.delete, summary="Delete a secret"),
+        Route("DELETE", one, on.delete, summary="Delete a secret", response=Reply(status=204)),
     ]
