@@ -35,14 +35,17 @@ from cyan.core.ids import DeviceId, UserId
 from cyan.core.secrets import Vault, open_vault
 from cyan.devices import api as devices_api
 from cyan.devices import keys as device_keys
+from cyan.devices import transferapi
 from cyan.devices.access import DeviceAccess
 from cyan.devices.claimcodes import ClaimCodes
 from cyan.devices.claiming import Claiming
+from cyan.devices.letters import TransferLetters
 from cyan.devices.model import CELLULAR_PLATFORMS
 from cyan.devices.ownership import Ownership
 from cyan.devices.presence import Presence
 from cyan.devices.registry import list_devices
 from cyan.devices.resource import DeviceResource
+from cyan.devices.transfers import Transfers
 from cyan.environment import api as environment_api
 from cyan.environment.service import Environment
 from cyan.events import api as events_api
@@ -67,6 +70,7 @@ from cyan.health import api as health_api
 from cyan.health.jobs import VitalsRetention
 from cyan.health.service import Vitals
 from cyan.rest import openapi, unbuilt
+from cyan.rest.addresses import api_url
 from cyan.rest.application import build_asgi
 from cyan.rest.auth import Auth
 from cyan.rest.call import Call
@@ -179,13 +183,18 @@ def build(config: Config, *, log_factory: LogFactory = EventLog) -> Parts:
 def _routes(parts: Parts) -> list[Route]:
     access = DeviceAccess(parts.database)
     claiming = Claiming(parts.database, parts.clock, parts.bus, parts.ownership, parts.presence)
+    letters = TransferLetters(
+        parts.people, _post_nothing, api_url(parts.config, parts.config.http_port)
+    )
+    transfers = Transfers(parts.database, parts.clock, parts.bus, parts.ownership, letters)
     resource = DeviceResource(parts.database, parts.clock, parts.presence)
     claim_codes = ClaimCodes(parts.database, parts.clock, parts.bus, parts.ownership)
     links = DeviceLinks(parts.gateway)
     calls = Calls(links)
     return [
         *accounts_api.routes(parts.people, parts.tokens, _device_counts(parts.database)),
-        *devices_api.routes(access, claiming, resource),
+        *devices_api.routes(access, claiming, transfers, resource),
+        *transferapi.routes(transfers, parts.people, access),
         *devices_api.claim_code_routes(claim_codes),
         *calls_api.routes(access, calls, parts.presence, resource),
         *health_api.routes(access, Vitals(parts.database, links)),
@@ -211,6 +220,10 @@ def _routes(parts: Parts) -> list[Route]:
         ),
         openapi.route(parts.registry, __version__),
     ]
+
+
+def _post_nothing(to: str, subject: str, text: str) -> None:
+    """There is no mail yet: people see transfer requests in their list alone."""
 
 
 def _device_counts(database: Database) -> Callable[[UserId], accounts_api.DeviceCounts]:

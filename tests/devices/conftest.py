@@ -2,6 +2,7 @@
 
 import pytest
 
+from cyan.accounts.people import People
 from cyan.core.bus import Bus
 from cyan.core.db.engine import Database
 from tests.cast import Cast
@@ -11,5 +12,7 @@ from tests.devices.world import World, make_world
 
 
 @pytest.fixture
-def world(db: Database, clock: HandClock, bus: Bus, cast: Cast, serve: Serve) -> World:
-    return make_world(db, clock, bus, cast, serve)
+def world(
+    db: Database, clock: HandClock, bus: Bus, cast: Cast, serve: Serve, people: People
+) -> World:
+    return make_world(db, clock, bus, cast, serve, people)

@@ -140,19 +140,6 @@ async def test_a_strangers_device_belongs_to_someone_else(world: World, online: 
     assert world.owner_of(1) == world.cast.ada.user_id
 
 
-async def test_asking_for_a_transfer_is_answered_plainly(world: World) -> None:
-    world.register(1, world.cast.ada)
-    answer = await world.client.post(
-        "/v1/devices",
-        headers=world.cast.cleo.headers,
-        json={"id": device_id(1), "request_transfer": True},
-    )
-    assert answer.status_code == 501
-    assert answer.json()["error"] == "not_implemented"
-    assert "transfer" in answer.json()["error_description"]
-    assert world.owner_of(1) == world.cast.ada.user_id
-
-
 @pytest.mark.parametrize("unknown", [device_id(404), "abc", "g" * 24, "0" * 25, "déjà"])
 async def test_an_unknown_or_malformed_id_is_not_found(world: World, unknown: str) -> None:
     answer = await world.client.post(

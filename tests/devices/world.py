@@ -4,13 +4,14 @@ from dataclasses import dataclass, field
 
 import httpx
 
+from cyan.accounts.people import People
 from cyan.calls import api as calls_api
 from cyan.calls.service import Calls
 from cyan.core.bus import Bus
 from cyan.core.db.engine import Database
 from cyan.core.ids import DeviceId, UserId
 from cyan.devices import api as devices_api
-from cyan.devices import claimcodes, description, registry
+from cyan.devices import claimcodes, description, registry, transferapi
 from cyan.devices.access import DeviceAccess
 from cyan.devices.claimcodes import ClaimCodes, Outcome
 from cyan.devices.claiming import Claiming
@@ -18,6 +19,7 @@ from cyan.devices.model import Device, DeviceClaimed, DeviceReleased
 from cyan.devices.ownership import Ownership
 from cyan.devices.presence import Presence
 from cyan.devices.resource import DeviceResource
+from cyan.devices.transfers import Transfer, Transfers
 from tests.calls.fake_link import FakeDevice, FakeLink
 from tests.cast import Cast, Person
 from tests.clock import HandClock
@@ -35,6 +37,20 @@ def device_id(number: int) -> DeviceId:
     return DeviceId(f"e00fce68{number:016x}")
 
 
+class SentLetters:
+    """What people were told of transfer requests."""
+
+    def __init__(self) -> None:
+        self.requested: list[tuple[Transfer, str]] = []
+        self.decided: list[Transfer] = []
+
+    def transfer_requested(self, transfer: Transfer, secret: str) -> None:
+        self.requested.append((transfer, secret))
+
+    def transfer_decided(self, transfer: Transfer) -> None:
+        self.decided.append(transfer)
+
+
 @dataclass
 class World:
     """Everything, and what was told on the bus."""
@@ -49,6 +65,7 @@ class World:
     claiming: Claiming
     claim_codes: ClaimCodes
     resource: DeviceResource
+    letters: SentLetters
     link: FakeLink
     client: httpx.AsyncClient
     claimed: list[DeviceClaimed] = field(default_factory=list)
@@ -120,17 +137,22 @@ class World:
         return owner
 
 
-def make_world(db: Database, clock: HandClock, bus: Bus, cast: Cast, serve: Serve) -> World:
+def make_world(
+    db: Database, clock: HandClock, bus: Bus, cast: Cast, serve: Serve, people: People
+) -> World:
     presence = Presence(db)
     ownership = Ownership(db)
     access = DeviceAccess(db)
     claiming = Claiming(db, clock, bus, ownership, presence)
     claim_codes = ClaimCodes(db, clock, bus, ownership)
     resource = DeviceResource(db, clock, presence)
+    letters = SentLetters()
+    transfers = Transfers(db, clock, bus, ownership, letters)
     link = FakeLink(clock, presence)
     client = serve(
         [
-            *devices_api.routes(access, claiming, resource),
+            *devices_api.routes(access, claiming, transfers, resource),
+            *transferapi.routes(transfers, people, access),
             *devices_api.claim_code_routes(claim_codes),
             *calls_api.routes(access, Calls(link), presence, resource),
         ]
@@ -146,6 +168,7 @@ def make_world(db: Database, clock: HandClock, bus: Bus, cast: Cast, serve: Serv
         claiming=claiming,
         claim_codes=claim_codes,
         resource=resource,
+        letters=letters,
         link=link,
         client=client,
     )

@@ -30,6 +30,7 @@ DENIED = Expected(403, {"error": "Permission Denied"})
 UNWELL = Expected(503, {"ok": False})
 MISSING = Expected(404, {"ok": False})
 """What is asked for by name is looked for among the caller's own things only."""
+UNKNOWN = Expected(404, {"ok": False, "error": "not_found"})
 NOT_BUILT = Expected(501, {"ok": False, "error": "not_implemented"})
 
 
@@ -68,6 +69,12 @@ TABLE: dict[tuple[str, str], Row] = {
     ),
     # A code is for a device that is in the caller's hand: there is nothing of Ada's in it.
     ("POST", "/v1/device_claims"): Row(OWN_ONLY),
+    ("GET", "/v1/device_transfers"): Row(OWN_ONLY),
+    ("PUT", "/v1/device_transfers/{transfer}"): Row(UNKNOWN, fields={"action": "accept"}),
+    ("DELETE", "/v1/device_transfers/{transfer}"): Row(UNKNOWN),
+    # Whoever has the secret of the owner's letter; nobody here has.
+    ("GET", "/v1/device_transfers/{transfer}/decision"): Row(UNKNOWN, UNKNOWN, UNKNOWN),
+    ("POST", "/v1/device_transfers/{transfer}/decision"): Row(UNKNOWN, UNKNOWN, UNKNOWN),
     ("GET", "/v1/devices/{device}"): Row(DENIED),
     ("PUT", "/v1/devices/{device}"): Row(DENIED, fields={"name": "mine"}),
     ("DELETE", "/v1/devices/{device}"): Row(DENIED),

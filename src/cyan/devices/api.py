@@ -25,6 +25,7 @@ from cyan.devices.resource import (
     StoredChange,
     StoredKey,
 )
+from cyan.devices.transfers import TooManyTransfersError, Transfers
 from cyan.plans.model import DeviceLimitError
 from cyan.rest.call import Call
 from cyan.rest.errors import (
@@ -54,9 +55,16 @@ def get_device(access: DeviceAccess, call: Call) -> Device:
 
 
 class _Endpoints:
-    def __init__(self, access: DeviceAccess, claiming: Claiming, resource: DeviceResource) -> None:
+    def __init__(
+        self,
+        access: DeviceAccess,
+        claiming: Claiming,
+        transfers: Transfers,
+        resource: DeviceResource,
+    ) -> None:
         self._access = access
         self._claiming = claiming
+        self._transfers = transfers
         self._resource = resource
 
     async def list(self, call: Call) -> Response:
@@ -81,10 +89,7 @@ class _Endpoints:
             raise errors_list(404, [error.message]) from error
         except BelongsToSomeoneElseError as error:
             if fields.get("request_transfer") in _TRUE:
-                raise not_implemented(
-                    "This server cannot pass a transfer request to a device's owner yet. Ask the"
-                    " owner to release the device, then claim it."
-                ) from error
+                return await self._request_transfer(call, id_text)
             raise errors_list(403, [error.message]) from error
         except DeviceLimitError as error:
             raise errors_list(403, [error.message]) from error
@@ -98,6 +103,15 @@ class _Endpoints:
                 "ok": True,
             }
         )
+
+    async def _request_transfer(self, call: Call, id_text: str) -> Response:
+        try:
+            transfer = await self._transfers.request(call.caller, id_text)
+        except UnknownDeviceError as error:
+            raise errors_list(404, [error.message]) from error
+        except TooManyTransfersError as error:
+            raise errors_list(429, [error.message]) from error
+        return json_response({"ok": True, "transfer_id": transfer.id})
 
     async def change(self, call: Call) -> Response:
         device = get_device(self._access, call)
@@ -173,11 +187,13 @@ def _prepare_notes(value: object) -> StoredChange:
     )
 
 
-def routes(access: DeviceAccess, claiming: Claiming, resource: DeviceResource) -> list[Route]:
+def routes(
+    access: DeviceAccess, claiming: Claiming, transfers: Transfers, resource: DeviceResource
+) -> list[Route]:
     """The routes of this feature; gives `resource` the keys `name` and `notes`."""
     resource.add_key(StoredKey("name", _prepare_name))
     resource.add_key(StoredKey("notes", _prepare_notes))
-    on = _Endpoints(access, claiming, resource)
+    on = _Endpoints(access, claiming, transfers, resource)
     one = "/v1/devices/{device}"
     return [
         Route(

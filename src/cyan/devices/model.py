@@ -24,6 +24,13 @@ CELLULAR_PLATFORMS: Final = frozenset({10, 13, 15, 23, 25, 26, 28, 35, 37})
 (device-protocol.md §7.6)."""
 
 
+KNOWN_PLATFORMS: Final = CELLULAR_PLATFORMS | {
+    0, 3, 6, 8, 11, 12, 14, 22, 24, 31, 32, 38, 42, 43, 82, 88, 103
+}  # fmt: skip
+"""core, gcc, photon, p1, esp32, argon, xenon, asom, xsom, raspi, p2, sulu, tachyon, linux, oak,
+duo, bluz, beside the cellular ones (device-protocol.md §7.6)."""
+
+
 class Device(msgspec.Struct, frozen=True):
     """A registered device, as stored. Stamps are milliseconds since 1970.
 
@@ -62,6 +69,13 @@ class Device(msgspec.Struct, frozen=True):
     max_binary_bytes: int | None = None
     ota_chunk_bytes: int | None = None
     cc3000_patch_version: str | None = None
+    serial_number: str | None = None
+    mobile_secret: bytes | None = None
+    """Sealed (`serialnumbers.SECRET_PURPOSE`)."""
+    mac_wifi: str | None = None
+    development: bool | None = None
+    forces_updates: bool | None = None
+    """Its owner wants it to take updates even when its application does not."""
 
     @property
     def is_in_safe_mode(self) -> bool:
@@ -84,6 +98,21 @@ class DeviceReleased:
 
     device_id: DeviceId
     previous: UserId
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceKeyChanged:
+    """Another key proves the device from now on; its present session is not worth anything."""
+
+    device_id: DeviceId
+
+
+@dataclass(frozen=True, slots=True)
+class UpdatesForced:
+    """The owner has changed whether the device shall take updates in any case."""
+
+    device_id: DeviceId
+    forced: bool
 
 
 class InvalidDeviceNameError(InvalidError):

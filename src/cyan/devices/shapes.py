@@ -28,12 +28,16 @@ class ClaimRequest(msgspec.Struct):
 
 
 class ClaimReply(msgspec.Struct):
-    user_id: str
-    id: str
-    deviceID: str  # noqa: N815 - as clients spell it
-    connected: bool
-    claimed: Literal[True]
+    """Claimed; or, if the caller asked for a transfer of somebody else's device, the owner was
+    asked: then there are `ok` and `transfer_id` only."""
+
     ok: Literal[True]
+    user_id: str | msgspec.UnsetType = msgspec.UNSET
+    id: str | msgspec.UnsetType = msgspec.UNSET
+    deviceID: str | msgspec.UnsetType = msgspec.UNSET  # noqa: N815 - as clients spell it
+    connected: bool | msgspec.UnsetType = msgspec.UNSET
+    claimed: bool | msgspec.UnsetType = msgspec.UNSET
+    transfer_id: str | msgspec.UnsetType = msgspec.UNSET
 
 
 class ChangeRequest(msgspec.Struct, omit_defaults=True):

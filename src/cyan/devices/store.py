@@ -1,4 +1,4 @@
-"""The tables of devices, of claim codes and of refused devices, and the statements on them.
+"""The tables of devices, claim codes, registrars and refused devices, and the statements on them.
 
 Statements are compiled once by SQLAlchemy.
 """
@@ -23,6 +23,7 @@ from sqlalchemy import (
     func,
     insert,
     null,
+    or_,
     select,
     tuple_,
     update,
@@ -31,6 +32,7 @@ from sqlalchemy.dialects.sqlite import insert as upsert
 
 from cyan.core.db.engine import Prepared
 from cyan.core.db.schema import metadata
+from cyan.devices import transferstore as transferstore  # its table is part of the schema
 from cyan.devices.model import Device
 
 MAX_SIM_CHARACTERS: Final = 32
@@ -38,6 +40,9 @@ MAX_MODEM_FIRMWARE_CHARACTERS: Final = 64
 MAX_PATCH_VERSION_CHARACTERS: Final = 32
 """Room for IMEI (15), ICCID (19 to 21) and the version texts of a modem and of a Wi-Fi chip; a
 device may say anything."""
+
+MAX_SERIAL_CHARACTERS: Final = 32
+"""Twice the longest known, like P046AD123456789 (platform-semantics.md §3.1)."""
 
 devices_device = Table(
     "devices_device",
@@ -76,8 +81,24 @@ devices_device = Table(
     Column("max_binary_bytes", BigInteger),
     Column("ota_chunk_bytes", Integer),
     Column("cc3000_patch_version", String(MAX_PATCH_VERSION_CHARACTERS)),
+    # From the operator's list of labels. What opens the set-up over Bluetooth is sealed.
+    Column("serial_number", String(MAX_SERIAL_CHARACTERS)),
+    Column("mobile_secret", LargeBinary),
+    Column("mac_wifi", String(17)),
+    # What its owner wants of it; None: said nothing.
+    Column("development", Boolean),
+    Column("forces_updates", Boolean),
     # A name is unique within an account; rows without owner or name do not collide.
     Index("uq_devices_device_owner_id_name", "owner_id", "name", unique=True),
+    Index("uq_devices_device_serial_number", "serial_number", unique=True),
+)
+
+devices_registrar = Table(
+    "devices_registrar",
+    metadata,
+    # An account that may make new devices known, as the operator may.
+    Column("user_id", String(24), primary_key=True),
+    Column("granted_at_ms", BigInteger, nullable=False),
 )
 
 devices_claim_code = Table(
@@ -190,6 +211,8 @@ CLAIM: Final = (
         owner_id=bindparam("new_owner_id"),
         name=bindparam("name"),
         notes=None,
+        development=None,
+        forces_updates=None,
         claimed_at_ms=bindparam("at_ms"),
         updated_at_ms=bindparam("at_ms"),
     )
@@ -201,6 +224,8 @@ RELEASE: Final = (
         owner_id=None,
         name=None,
         notes=None,
+        development=None,
+        forces_updates=None,
         claimed_at_ms=None,
         updated_at_ms=bindparam("at_ms"),
     )
@@ -215,6 +240,62 @@ SET_NOTES: Final = (
     .where(_c.id == bindparam("device_id"), _c.owner_id == bindparam("for_owner_id"))
     .values(notes=bindparam("notes"), updated_at_ms=bindparam("at_ms"))
 )
+SET_DEVELOPMENT: Final = (
+    update(devices_device)
+    .where(_c.id == bindparam("device_id"), _c.owner_id == bindparam("for_owner_id"))
+    .values(development=bindparam("value"), updated_at_ms=bindparam("at_ms"))
+)
+SET_FORCES_UPDATES: Final = (
+    update(devices_device)
+    .where(_c.id == bindparam("device_id"), _c.owner_id == bindparam("for_owner_id"))
+    .values(forces_updates=bindparam("value"), updated_at_ms=bindparam("at_ms"))
+)
+FORCES_UPDATES: Final = Prepared(select(_c.forces_updates).where(_c.id == bindparam("id")))
+"""For every device that comes online."""
+REPLACE_KEY: Final = (
+    update(devices_device)
+    .where(_c.id == bindparam("device_id"))
+    .values(
+        public_key=bindparam("public_key"),
+        key_fingerprint=bindparam("key_fingerprint"),
+        key_pinned_at_ms=bindparam("key_pinned_at_ms"),
+    )
+)
+SET_PLATFORM: Final = (
+    update(devices_device)
+    .where(_c.id == bindparam("device_id"))
+    .values(platform_id=bindparam("platform_id"))
+)
+SET_LABEL: Final = (
+    update(devices_device)
+    .where(_c.id == bindparam("device_id"))
+    .values(
+        serial_number=func.coalesce(bindparam("serial", type_=String), _c.serial_number),
+        mobile_secret=func.coalesce(bindparam("secret", type_=LargeBinary), _c.mobile_secret),
+        mac_wifi=func.coalesce(bindparam("mac", type_=String), _c.mac_wifi),
+        imei=func.coalesce(bindparam("new_imei", type_=String), _c.imei),
+        iccid=func.coalesce(bindparam("new_iccid", type_=String), _c.iccid),
+        platform_id=func.coalesce(bindparam("platform", type_=Integer), _c.platform_id),
+    )
+)
+DEVICE_OF_SERIAL: Final = select(*_DEVICE_COLUMNS).where(
+    _c.serial_number == bindparam("serial_number")
+)
+SEARCH: Final = (
+    select(*_DEVICE_COLUMNS)
+    .where(
+        _c.owner_id == bindparam("owner_id"),
+        or_(
+            *(
+                column.startswith(bindparam("prefix"), autoescape=False, escape="!")
+                for column in (_c.id, _c.name, _c.serial_number, _c.iccid, _c.imei)
+            )
+        ),
+    )
+    .order_by(_c.name, _c.id)
+    .limit(bindparam("page"))
+)
+"""`prefix` has !, % and _ escaped by !. Letters of ASCII match in any case (SQLite's LIKE)."""
 HELLO: Final = Prepared(
     update(devices_device)
     .where(_c.id == bindparam("device_id"))
@@ -281,8 +362,9 @@ SYSTEM: Final = (
         safe_mode=bindparam("safe_mode"),
         application_hash=bindparam("application_hash"),
         system_version=func.coalesce(bindparam("system_version"), _c.system_version),
-        imei=bindparam("imei"),
-        iccid=bindparam("iccid"),
+        # What it does not say stays as it was imported.
+        imei=func.coalesce(bindparam("imei", type_=String), _c.imei),
+        iccid=func.coalesce(bindparam("iccid", type_=String), _c.iccid),
         modem_firmware=bindparam("modem_firmware"),
     )
 )
@@ -318,6 +400,17 @@ COUNT_OF_CLAIM_CODES: Final = (
 )
 FORGET_CLAIM_CODES: Final = delete(devices_claim_code).where(
     _code.created_at_ms < bindparam("before_ms")
+)
+
+_registrar = devices_registrar.c
+REGISTRAR: Final = select(_registrar.user_id).where(_registrar.user_id == bindparam("user_id"))
+ADD_REGISTRAR: Final = (
+    upsert(devices_registrar)
+    .values(user_id=bindparam("user_id"), granted_at_ms=bindparam("at_ms"))
+    .on_conflict_do_nothing()
+)
+REMOVE_REGISTRAR: Final = delete(devices_registrar).where(
+    _registrar.user_id == bindparam("of_user_id")
 )
 
 _refusal = devices_refusal.c
