@@ -35,14 +35,15 @@ from cyan.core.ids import DeviceId, UserId
 from cyan.core.secrets import Vault, open_vault
 from cyan.devices import api as devices_api
 from cyan.devices import keys as device_keys
-from cyan.devices import transferapi
+from cyan.devices import provisioningapi, transferapi
 from cyan.devices.access import DeviceAccess
 from cyan.devices.claimcodes import ClaimCodes
 from cyan.devices.claiming import Claiming
 from cyan.devices.letters import TransferLetters
-from cyan.devices.model import CELLULAR_PLATFORMS
+from cyan.devices.model import CELLULAR_PLATFORMS, DeviceKeyChanged
 from cyan.devices.ownership import Ownership
 from cyan.devices.presence import Presence
+from cyan.devices.provisioning import Provisioning
 from cyan.devices.registry import list_devices
 from cyan.devices.resource import DeviceResource
 from cyan.devices.transfers import Transfers
@@ -176,6 +177,9 @@ def build(config: Config, *, log_factory: LogFactory = EventLog) -> Parts:
         registry=Registry(),
     )
     follow(bus, hub)
+    bus.subscribe(
+        DeviceKeyChanged, lambda fact: gateway.disconnect(fact.device_id, "it has a new key")
+    )
     parts.registry.add_all(_routes(parts))
     return parts
 
@@ -187,13 +191,17 @@ def _routes(parts: Parts) -> list[Route]:
         parts.people, _post_nothing, api_url(parts.config, parts.config.http_port)
     )
     transfers = Transfers(parts.database, parts.clock, parts.bus, parts.ownership, letters)
+    provisioning = Provisioning(
+        parts.database, parts.clock, parts.bus, parts.ownership, parts.config.enrolment
+    )
     resource = DeviceResource(parts.database, parts.clock, parts.presence)
     claim_codes = ClaimCodes(parts.database, parts.clock, parts.bus, parts.ownership)
     links = DeviceLinks(parts.gateway)
     calls = Calls(links)
     return [
         *accounts_api.routes(parts.people, parts.tokens, _device_counts(parts.database)),
-        *devices_api.routes(access, claiming, transfers, resource),
+        *devices_api.routes(access, claiming, transfers, provisioning, resource),
+        *provisioningapi.routes(provisioning),
         *transferapi.routes(transfers, parts.people, access),
         *devices_api.claim_code_routes(claim_codes),
         *calls_api.routes(access, calls, parts.presence, resource),

@@ -163,13 +163,6 @@ async def test_an_id_that_is_not_text_is_told_so(world: World) -> None:
     assert "24 hexadecimal digits" in answer.json()["errors"][0]
 
 
-async def test_making_a_device_for_a_product_is_not_built(world: World) -> None:
-    answer = await world.client.post(
-        "/v1/devices", headers=world.cast.ada.headers, json={"product_id": 12}
-    )
-    assert answer.status_code == 501
-
-
 async def test_of_two_people_who_claim_at_once_one_gets_it(world: World) -> None:
     world.register(1)
     world.connect(1)

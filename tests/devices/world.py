@@ -11,13 +11,15 @@ from cyan.core.bus import Bus
 from cyan.core.db.engine import Database
 from cyan.core.ids import DeviceId, UserId
 from cyan.devices import api as devices_api
-from cyan.devices import claimcodes, description, registry, transferapi
+from cyan.devices import claimcodes, description, provisioningapi, registry, transferapi
 from cyan.devices.access import DeviceAccess
 from cyan.devices.claimcodes import ClaimCodes, Outcome
 from cyan.devices.claiming import Claiming
-from cyan.devices.model import Device, DeviceClaimed, DeviceReleased
+from cyan.devices.keys import REGISTERED
+from cyan.devices.model import Device, DeviceClaimed, DeviceKeyChanged, DeviceReleased
 from cyan.devices.ownership import Ownership
 from cyan.devices.presence import Presence
+from cyan.devices.provisioning import Provisioning
 from cyan.devices.resource import DeviceResource
 from cyan.devices.transfers import Transfer, Transfers
 from tests.calls.fake_link import FakeDevice, FakeLink
@@ -69,6 +71,7 @@ class World:
     link: FakeLink
     client: httpx.AsyncClient
     claimed: list[DeviceClaimed] = field(default_factory=list)
+    rekeyed: list[DeviceKeyChanged] = field(default_factory=list)
     released: list[DeviceReleased] = field(default_factory=list)
 
     def register(
@@ -148,10 +151,12 @@ def make_world(
     resource = DeviceResource(db, clock, presence)
     letters = SentLetters()
     transfers = Transfers(db, clock, bus, ownership, letters)
+    provisioning = Provisioning(db, clock, bus, ownership, REGISTERED)
     link = FakeLink(clock, presence)
     client = serve(
         [
-            *devices_api.routes(access, claiming, transfers, resource),
+            *devices_api.routes(access, claiming, transfers, provisioning, resource),
+            *provisioningapi.routes(provisioning),
             *transferapi.routes(transfers, people, access),
             *devices_api.claim_code_routes(claim_codes),
             *calls_api.routes(access, Calls(link), presence, resource),
@@ -173,5 +178,6 @@ def make_world(
         client=client,
     )
     bus.subscribe(DeviceClaimed, world.claimed.append)
+    bus.subscribe(DeviceKeyChanged, world.rekeyed.append)
     bus.subscribe(DeviceReleased, world.released.append)
     return world

@@ -47,6 +47,13 @@ class Row:
     fields: dict[str, object] = field(default_factory=dict)
 
 
+A_KEY = """-----BEGIN PUBLIC KEY-----
+MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEYP7UuiVanTHJYet0xjVtaMBJuJI7
+Yfps5mliLmDyn7Z5A/4QCLi8maQa6elWKLxk8vGyDC1+n1F3o8KU1EYimQ==
+-----END PUBLIC KEY-----
+"""
+"""Of P-256 (RFC 6979 §A.2.5)."""
+
 BAD_LOGIN = Expected(400, {"error": "invalid_request"})
 
 EDIT: dict[str, object] = {"ops": [{"op": "Set", "key": "LEVEL", "value": "hers"}]}
@@ -69,6 +76,7 @@ TABLE: dict[tuple[str, str], Row] = {
     ),
     # A code is for a device that is in the caller's hand: there is nothing of Ada's in it.
     ("POST", "/v1/device_claims"): Row(OWN_ONLY),
+    ("POST", "/v1/provisioning/{device}"): Row(DENIED, fields={"publicKey": A_KEY}),
     ("GET", "/v1/device_transfers"): Row(OWN_ONLY),
     ("PUT", "/v1/device_transfers/{transfer}"): Row(UNKNOWN, fields={"action": "accept"}),
     ("DELETE", "/v1/device_transfers/{transfer}"): Row(UNKNOWN),

@@ -14,7 +14,6 @@ GET /v1/user/mfa-enable
 POST /v1/user/mfa-enable
 PUT /v1/user/mfa-disable
 POST /v1/products/7/device_claims
-POST /v1/provisioning/0123456789abcdef01234567
 GET /v1/serial_numbers/P046AC123
 PUT /v1/devices/0123456789abcdef01234567/unprotect
 PUT /v1/devices/0123456789abcdef01234567/backup_files

@@ -18,6 +18,7 @@ from cyan.devices.model import (
 )
 from cyan.devices.naming import rename
 from cyan.devices.notes import write_notes
+from cyan.devices.provisioning import NotARegistrarError, Provisioning, UnknownPlatformError
 from cyan.devices.resource import (
     DeviceResource,
     DeviceSummary,
@@ -60,8 +61,10 @@ class _Endpoints:
         access: DeviceAccess,
         claiming: Claiming,
         transfers: Transfers,
+        provisioning: Provisioning,
         resource: DeviceResource,
     ) -> None:
+        self._provisioning = provisioning
         self._access = access
         self._claiming = claiming
         self._transfers = transfers
@@ -79,7 +82,7 @@ class _Endpoints:
         id_text = next((fields[name] for name in _ID_SPELLINGS if fields.get(name)), None)
         if id_text is None:
             if "product_id" in fields:
-                raise not_implemented("This server does not make device ids for products yet.")
+                return await self._create(call, fields["product_id"])
             raise errors_list(400, ["arg.deviceID is empty"])
         if not isinstance(id_text, str):
             raise errors_list(400, ["The id of a device is text of 24 hexadecimal digits."])
@@ -103,6 +106,18 @@ class _Endpoints:
                 "ok": True,
             }
         )
+
+    async def _create(self, call: Call, product_id: object) -> Response:
+        number = str(product_id)
+        if not number.isascii() or not number.isdigit() or len(number) > 9:
+            raise bad_request(UnknownPlatformError().message)
+        try:
+            made = await self._provisioning.create(call.caller, int(number))
+        except UnknownPlatformError as error:
+            raise bad_request(error.message) from error
+        except (NotARegistrarError, DeviceLimitError) as error:
+            raise errors_list(403, [error.message]) from error
+        return json_response(self._resource.render(made, call.caller.username))
 
     async def _request_transfer(self, call: Call, id_text: str) -> Response:
         try:
@@ -188,12 +203,16 @@ def _prepare_notes(value: object) -> StoredChange:
 
 
 def routes(
-    access: DeviceAccess, claiming: Claiming, transfers: Transfers, resource: DeviceResource
+    access: DeviceAccess,
+    claiming: Claiming,
+    transfers: Transfers,
+    provisioning: Provisioning,
+    resource: DeviceResource,
 ) -> list[Route]:
     """The routes of this feature; gives `resource` the keys `name` and `notes`."""
     resource.add_key(StoredKey("name", _prepare_name))
     resource.add_key(StoredKey("notes", _prepare_notes))
-    on = _Endpoints(access, claiming, transfers, resource)
+    on = _Endpoints(access, claiming, transfers, provisioning, resource)
     one = "/v1/devices/{device}"
     return [
         Route(
@@ -209,7 +228,7 @@ def routes(
             "/v1/devices",
             on.claim,
             scope="devices:claim",
-            summary="Claim a device",
+            summary="Claim a device, ask for somebody else's, or make one",
             request=shapes.ClaimRequest,
             response=shapes.ClaimReply,
         ),

@@ -153,6 +153,28 @@ def pin(
     audit.record(connection, actor, "device.key_pinned", f"device:{device_id}", detail, at_ms=at_ms)
 
 
+def replace(
+    connection: Connection, device_id: DeviceId, public_key: bytes, *, actor: str, at_ms: int
+) -> None:
+    """Let another key prove a device than the one that is pinned to it. Raises KeyInUseError."""
+    print_ = fingerprint(public_key)
+    if connection.execute(store.HOLDER_OF_KEY, {"key_fingerprint": print_}).scalar() is not None:
+        raise KeyInUseError
+    previous = connection.execute(store.KEY, {"id": device_id}).one().key_fingerprint
+    connection.execute(
+        store.REPLACE_KEY,
+        {
+            "device_id": device_id,
+            "public_key": public_key,
+            "key_fingerprint": print_,
+            "key_pinned_at_ms": at_ms,
+        },
+    )
+    detail: dict[str, object] = {"fingerprint": print_, "previous": previous}
+    subject = f"device:{device_id}"
+    audit.record(connection, actor, "device.key_replaced", subject, detail, at_ms=at_ms)
+
+
 def _pin_first_key(
     connection: Connection, device_id: DeviceId, public_key: bytes, enrolment: str, at_ms: int
 ) -> Admission:

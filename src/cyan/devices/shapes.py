@@ -23,15 +23,17 @@ Device = _joined("Device", DeviceSummary, DeviceDetail)
 class ClaimRequest(msgspec.Struct):
     """`deviceID`, `deviceId`, `deviceid` and `device_id` are other spellings of `id`."""
 
-    id: str
+    id: str | msgspec.UnsetType = msgspec.UNSET
     request_transfer: bool | str = False
+    product_id: int | str | msgspec.UnsetType = msgspec.UNSET
+    """Without `id`: make a device for this platform. For registrars."""
 
 
 class ClaimReply(msgspec.Struct):
-    """Claimed; or, if the caller asked for a transfer of somebody else's device, the owner was
-    asked: then there are `ok` and `transfer_id` only."""
+    """Claimed; or the owner was asked for the device: then there are `ok` and `transfer_id` only;
+    or a device was made: then it is the device as `GET` shows it."""
 
-    ok: Literal[True]
+    ok: Literal[True] | msgspec.UnsetType = msgspec.UNSET
     user_id: str | msgspec.UnsetType = msgspec.UNSET
     id: str | msgspec.UnsetType = msgspec.UNSET
     deviceID: str | msgspec.UnsetType = msgspec.UNSET  # noqa: N815 - as clients spell it

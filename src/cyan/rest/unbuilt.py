@@ -47,9 +47,6 @@ _TABLE = {
     "Claim codes for the customers of a product are not built yet.": """
         POST               P  /device_claims
     """,
-    "Keys of devices cannot be set over the API yet; the operator uses `cyan device key`.": """
-        POST               S  /provisioning/{device}
-    """,
     "Looking up serial numbers is not built yet.": """
         GET                S  /serial_numbers/{serial}
     """,
