@@ -8,6 +8,8 @@ from contextlib import asynccontextmanager
 import uvicorn
 from starlette.types import ASGIApp
 
+from cyan.rest.connection import BoundedConnection
+
 OPENING = ":ok\n\n"
 
 
@@ -16,7 +18,13 @@ async def served(app: ASGIApp) -> AsyncIterator[int]:
     """The port on which uvicorn serves `app` on loopback."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
-        config = uvicorn.Config(app, log_config=None, lifespan="off", timeout_graceful_shutdown=1)
+        config = uvicorn.Config(
+            app,
+            http=BoundedConnection,
+            log_config=None,
+            lifespan="off",
+            timeout_graceful_shutdown=1,
+        )
         server = uvicorn.Server(config)
         running = asyncio.ensure_future(server._serve(sockets=[listener]))
         while not server.started:  # noqa: ASYNC110 - uvicorn tells nobody
@@ -50,7 +58,7 @@ class RawStream:
         return stream
 
     async def chunk(self) -> str:
-        """The next chunk of the body (uvicorn makes one of each write); "" at the end."""
+        """The next chunk of the body (one of each write); "" at the end."""
         async with asyncio.timeout(10):
             size = int(await self._reader.readline(), 16)
             content = await self._reader.readexactly(size + 2)

@@ -92,8 +92,9 @@ async def test_a_slow_reader_is_cut_off_without_harm_to_others(
     monkeypatch.setattr(streams, "MAX_BACKLOG_BYTES", 2000)
     slow, quick = world.open(), world.open()
     for _ in range(3):
-        await world.publish(*(world.event("n") for _ in range(5)))
-        assert await names_in(quick) == ["n"] * 5
+        assert not slow.was_cut_off
+        await world.publish(*(world.event("n") for _ in range(8)))
+        assert await names_in(quick) == ["n"] * 8
     assert slow.was_cut_off
     assert await slow.next_chunk() is None
     assert world.hub.stream_count == 1

@@ -7,13 +7,15 @@ import pytest
 from starlette.types import Message
 
 from cyan.rest import sse
-from cyan.rest.sse import KEEPALIVE, OPENING, SseResponse, frame
+from cyan.rest.sse import KEEPALIVE, OPENING, Outlet, SseResponse, frame
 
 SCOPE = {"type": "http"}
 
 
 class Script:
     """A stream that gives prepared chunks, then waits until it is closed."""
+
+    was_cut_off = False
 
     def __init__(self, chunks: Iterable[bytes] = (), *, ends: bool = False) -> None:
         self._chunks = list(chunks)
@@ -27,6 +29,9 @@ class Script:
         if not self._ends:
             await self._closed.wait()
         return None
+
+    def attach(self, outlet: Outlet) -> bool:
+        raise AssertionError("no transport was shown")
 
     def close(self) -> None:
         self.closed = True

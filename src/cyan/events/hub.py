@@ -10,7 +10,7 @@ from cyan.devices.model import DeviceClaimed, DeviceReleased
 from cyan.events.cursors import Cursors
 from cyan.events.log import Batch, EventLog
 from cyan.events.model import Event
-from cyan.events.readers import Readers
+from cyan.events.readers import Audience, Readers
 from cyan.events.streams import Replay, Stream, StreamFilter
 from cyan.events.subscriptions import DeviceSink, Owners, Subscriptions
 
@@ -94,14 +94,14 @@ class Hub:
         return self._readers.count()
 
     def deliver(self, batch: Batch) -> None:
-        """Hand a committed batch over: one wake-up for each stream, however many events it gets."""
-        touched: set[Stream] = set()
-        push, to_devices = self._readers.push, self._subscriptions.deliver
+        """Hand a committed batch over: one write to each stream, however many events it gets."""
+        touched: set[Audience] = set()
+        to_streams, to_devices = self._readers.add, self._subscriptions.deliver
         for position, event in batch:
-            push(position, event, touched)
+            to_streams(position, event, touched)
             to_devices(event)
-        for stream in touched:
-            stream.wake()
+        for audience in touched:
+            audience.give()
 
     def _read_on(self, wanted: StreamFilter, after: int) -> tuple[list[bytes], int]:
         """What a resuming reader may see of the next stretch of the log.

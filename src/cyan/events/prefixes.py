@@ -37,6 +37,10 @@ class PrefixIndex(Generic[K, V]):
             self._count(len(prefix), 1)
         subscribers[key] = value
 
+    def find(self, prefix: str, key: K) -> V | None:
+        """The subscriber with just this prefix and key, or None."""
+        return self._by_prefix.get(prefix, {}).get(key)
+
     def discard(self, prefix: str, key: K) -> None:
         """Take a subscriber out, if it is there."""
         subscribers = self._by_prefix.get(prefix)

@@ -3,18 +3,30 @@
 import asyncio
 
 import structlog
+from prometheus_client import Counter, Gauge
 
 from cyan.core.clock import Clock
 from cyan.core.errors import ConflictError
+from cyan.core.metrics import REGISTRY
 from cyan.events.cursors import Cursors
 from cyan.events.model import Event
 from cyan.events.prefixes import PrefixIndex
 from cyan.events.rendering import to_json
 from cyan.events.streams import Replay, Stream, StreamFilter
-from cyan.rest.sse import frame
+from cyan.rest.sse import as_piece, frame
 
 MAX_STREAMS_OF_AN_OWNER = 1000
 """Open streams of one account; the documented limit of 100 is for each source address."""
+
+_open_streams = Gauge("cyan_streams", "Event streams that are open.", registry=REGISTRY)
+_deliveries = Counter(
+    "cyan_stream_deliveries",
+    "Events handed to the readers of streams, once for each reader.",
+    registry=REGISTRY,
+)
+_cut_off = Counter(
+    "cyan_streams_cut_off", "Streams ended because their reader was too slow.", registry=REGISTRY
+)
 
 _log = structlog.get_logger(__name__)
 
@@ -23,13 +35,33 @@ class TooManyStreamsError(ConflictError):
     """This account has 1000 event streams open; close some first."""
 
 
+class Audience:
+    """Live streams that want the same in the same form: it is made once, and given to all."""
+
+    __slots__ = ("frames", "streams")
+
+    def __init__(self) -> None:
+        self.frames: list[bytes] = []
+        """Of the tick that is being delivered."""
+        self.streams: dict[Stream, None] = {}
+
+    def give(self) -> None:
+        """All frames of the tick, as one chunk, to each stream."""
+        frames = b"".join(self.frames)
+        piece = as_piece(frames)
+        _deliveries.inc(len(self.frames) * len(self.streams))
+        self.frames = []
+        for stream in tuple(self.streams):  # who is too slow leaves in the middle
+            stream.give(frames, piece)
+
+
 class Readers:
     """Open streams, and pushing each event to those that want it."""
 
     def __init__(self, cursors: Cursors, clock: Clock) -> None:
         self._cursors = cursors
         self._clock = clock
-        self._by_owner: dict[str, dict[str | None, PrefixIndex[Stream, Stream]]] = {}
+        self._by_owner: dict[str, dict[str | None, PrefixIndex[bool, Audience]]] = {}
         self._of_token: dict[str, dict[Stream, asyncio.TimerHandle | None]] = {}
         self._counts: dict[str, int] = {}
 
@@ -46,13 +78,16 @@ class Readers:
         count = self._counts.get(wanted.owner_id, 0)
         if count >= MAX_STREAMS_OF_AN_OWNER:
             raise TooManyStreamsError
-        stream = Stream(wanted, token_id, with_ids=with_ids, replay=replay, on_close=self._forget)
+        stream = Stream(
+            wanted,
+            token_id,
+            with_ids=with_ids,
+            replay=replay,
+            on_live=self._join,
+            on_close=self._forget,
+        )
         self._counts[wanted.owner_id] = count + 1
-        of_owner = self._by_owner.setdefault(wanted.owner_id, {})
-        index = of_owner.get(wanted.device_id)
-        if index is None:
-            index = of_owner[wanted.device_id] = PrefixIndex()
-        index.add(wanted.prefix, stream, stream)
+        _open_streams.inc()
         expiry = None
         if expires_at_ms is not None:
             left_s = max(0, expires_at_ms - self._clock.now_ms()) / 1000
@@ -71,8 +106,8 @@ class Readers:
     def count(self) -> int:
         return sum(self._counts.values())
 
-    def push(self, position: int, event: Event, touched: set[Stream]) -> None:
-        """Give the event to its live streams, and add these to `touched`."""
+    def add(self, position: int, event: Event, touched: set[Audience]) -> None:
+        """Add the event to the tick of each audience that wants it, and these to `touched`."""
         of_owner = self._by_owner.get(event.owner_id) if event.owner_id is not None else None
         if of_owner is None:
             return
@@ -80,35 +115,56 @@ class Readers:
         for index in (of_owner.get(None), of_owner.get(event.origin)):
             if index is None:
                 continue
-            for streams in index.match(event.name):
-                for stream in list(streams):
-                    if not stream.is_live:
-                        continue
-                    if stream.with_ids:
+            for audiences in index.match(event.name):
+                for with_ids, audience in audiences.items():
+                    touched.add(audience)
+                    if with_ids:
                         marked = marked or self.frame(position, event, with_id=True)
-                        stream.push(marked)
+                        audience.frames.append(marked)
                     else:
                         plain = plain or self.frame(position, event, with_id=False)
-                        stream.push(plain)
-                    touched.add(stream)
+                        audience.frames.append(plain)
 
     def frame(self, position: int, event: Event, *, with_id: bool) -> bytes:
         """The event as bytes of a stream, with its cursor for those who asked for cursors."""
         cursor = self._cursors.encode(position) if with_id else None
         return frame(event.name, to_json(event), cursor)
 
-    def _forget(self, stream: Stream) -> None:
+    def _join(self, stream: Stream) -> None:
+        """A stream has all of the past that it wanted: from now on it gets what comes."""
         wanted = stream.filter
-        of_owner = self._by_owner[wanted.owner_id]
-        index = of_owner[wanted.device_id]
-        index.discard(wanted.prefix, stream)
+        of_owner = self._by_owner.setdefault(wanted.owner_id, {})
+        index = of_owner.get(wanted.device_id)
+        if index is None:
+            index = of_owner[wanted.device_id] = PrefixIndex()
+        audience = index.find(wanted.prefix, stream.with_ids)
+        if audience is None:
+            audience = Audience()
+            index.add(wanted.prefix, stream.with_ids, audience)
+        audience.streams[stream] = None
+
+    def _leave(self, stream: Stream) -> None:
+        wanted = stream.filter
+        of_owner = self._by_owner.get(wanted.owner_id, {})
+        index = of_owner.get(wanted.device_id)
+        audience = index.find(wanted.prefix, stream.with_ids) if index is not None else None
+        if index is None or audience is None or stream not in audience.streams:
+            return  # it was still busy with the past
+        del audience.streams[stream]
+        if not audience.streams:
+            index.discard(wanted.prefix, stream.with_ids)
         if not index:
             del of_owner[wanted.device_id]
         if not of_owner:
             del self._by_owner[wanted.owner_id]
-        self._counts[wanted.owner_id] -= 1
-        if not self._counts[wanted.owner_id]:
-            del self._counts[wanted.owner_id]
+
+    def _forget(self, stream: Stream) -> None:
+        self._leave(stream)
+        owner_id = stream.filter.owner_id
+        self._counts[owner_id] -= 1
+        if not self._counts[owner_id]:
+            del self._counts[owner_id]
+        _open_streams.dec()
         streams = self._of_token[stream.token_id]
         expiry = streams.pop(stream)
         if expiry is not None:
@@ -116,4 +172,5 @@ class Readers:
         if not streams:
             del self._of_token[stream.token_id]
         if stream.was_cut_off:
-            _log.warning("events.slow_reader_cut_off", owner_id=wanted.owner_id)
+            _cut_off.inc()
+            _log.warning("events.slow_reader_cut_off", owner_id=owner_id)

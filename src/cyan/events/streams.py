@@ -6,10 +6,11 @@ from collections.abc import Callable
 import msgspec
 
 from cyan.core.ids import DeviceId, UserId
+from cyan.rest.sse import Outlet, as_piece
 
 MAX_BACKLOG_BYTES = 4 * 1024 * 1024
-"""What may wait for one reader. Who falls further behind is cut off, and may come back by cursor.
-The largest event is 0.6 MB (100 KB of control characters, escaped)."""
+"""What may wait for one reader when more comes for it. Who is further behind is cut off, and may
+come back by cursor. The largest event is 0.6 MB (100 KB of control characters, escaped)."""
 
 
 class StreamFilter(msgspec.Struct, frozen=True):
@@ -33,17 +34,19 @@ class Replay(msgspec.Struct):
 
 
 class Stream:
-    """Frames for one reader, joined into one chunk for all that came since the last one.
+    """Frames for one reader: waiting here until fetched or, once it is attached, sent as they come.
 
-    While it replays the log, live frames are left out: the log has them, and the change over
+    While it replays the log, live frames are not for it: the log has them, and the change over
     happens between two deliveries, so that nothing is lost or doubled.
     """
 
     __slots__ = (
-        "_backlog_bytes",
         "_closed",
         "_frames",
+        "_frames_bytes",
         "_on_close",
+        "_on_live",
+        "_outlet",
         "_replay",
         "_waiter",
         "filter",
@@ -59,6 +62,7 @@ class Stream:
         *,
         with_ids: bool,
         replay: Replay | None,
+        on_live: Callable[["Stream"], None],
         on_close: Callable[["Stream"], None],
     ) -> None:
         self.filter = wanted
@@ -66,29 +70,43 @@ class Stream:
         self.with_ids = with_ids
         self.was_cut_off = False
         self._replay = replay
+        self._on_live = on_live
         self._on_close = on_close
         self._frames: list[bytes] = []
-        self._backlog_bytes = 0
+        self._frames_bytes = 0
+        self._outlet: Outlet | None = None
         self._closed = False
         self._waiter: asyncio.Future[None] | None = None
+        if replay is None:
+            on_live(self)
 
     @property
-    def is_live(self) -> bool:
-        """Whether live frames are for it now."""
-        return self._replay is None and not self._closed
+    def backlog_bytes(self) -> int:
+        """What has been given and not been taken yet."""
+        return self._frames_bytes if self._outlet is None else self._outlet.waiting_bytes
 
-    def push(self, frame: bytes) -> None:
-        """Add a live frame; `wake` says when a batch of them is complete."""
-        self._frames.append(frame)
-        self._backlog_bytes += len(frame)
-        if self._backlog_bytes > MAX_BACKLOG_BYTES:
+    def give(self, frames: bytes, piece: bytes) -> None:
+        """Live frames of one tick, and the same as a piece of a body; or the end, if too much
+        waits."""
+        if self.backlog_bytes > MAX_BACKLOG_BYTES:
             self.was_cut_off = True
             self.close()
+        elif self._outlet is not None:
+            self._outlet.write(piece)
+        else:
+            self._frames.append(frames)
+            self._frames_bytes += len(frames)
+            self._wake()
 
-    def wake(self) -> None:
-        """Let the reader have what was pushed."""
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)
+    def attach(self, outlet: Outlet) -> bool:
+        """Send what comes to the outlet from now on, and at once what waits; False while it still
+        replays. `next_chunk` then gives nothing more, and returns at the end."""
+        if self._replay is not None:
+            return False
+        if self._frames:
+            outlet.write(as_piece(self._take()))
+        self._outlet = outlet
+        return True
 
     async def next_chunk(self) -> bytes | None:
         """Whole frames as soon as there are any; None at the end. Loses nothing when cancelled."""
@@ -101,10 +119,7 @@ class Stream:
                 if chunk:
                     return chunk
             elif self._frames:
-                chunk = b"".join(self._frames)
-                self._frames = []
-                self._backlog_bytes = 0
-                return chunk
+                return self._take()
             else:
                 self._waiter = asyncio.get_running_loop().create_future()
                 try:
@@ -121,10 +136,21 @@ class Stream:
         self._frames = []
         self._replay = None
         self._on_close(self)
-        self.wake()
+        self._wake()
+
+    def _take(self) -> bytes:
+        chunk = b"".join(self._frames)
+        self._frames = []
+        self._frames_bytes = 0
+        return chunk
+
+    def _wake(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
 
     def _next_of_replay(self, replay: Replay) -> bytes:
         frames, replay.after = replay.read_on(replay.after)
         if replay.is_at_end(replay.after):
             self._replay = None
+            self._on_live(self)
         return b"".join(frames)

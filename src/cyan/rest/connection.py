@@ -12,6 +12,7 @@ import msgspec
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from cyan.rest.errors import described
+from cyan.rest.sse import TRANSPORT
 
 MAX_HEAD_BYTES: Final = 64 * 1024
 """Bytes that may come without completing a head or a piece of a body. Node takes 16 KiB, nginx
@@ -51,6 +52,8 @@ class BoundedConnection(HttpToolsProtocol):
         self._stop_waiting()
         self._pending_bytes = 0
         super().on_headers_complete()
+        if self.scope["http_version"] == "1.1":  # before it, bodies have no pieces
+            self.scope["extensions"] = {TRANSPORT: {"transport": self.transport}}
 
     def on_body(self, body: bytes) -> None:
         self._pending_bytes = 0
