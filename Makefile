@@ -4,7 +4,7 @@
 SHELL := /bin/sh
 BIN := .venv/bin
 COMPAT := tests/compat
-CHECKED := src/cyan tests docs/generate.py $(wildcard bench)
+CHECKED := src/cyan tests $(wildcard docs/*.py) $(wildcard bench)
 
 .PHONY: help
 help: ## This list.

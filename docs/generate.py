@@ -19,6 +19,7 @@ from typing import get_type_hints
 from unittest import mock
 
 import click
+import msgspec
 from prometheus_client.metrics import MetricWrapperBase
 
 import cyan
@@ -27,12 +28,19 @@ from cyan.cli.main import cli
 from cyan.core.config import ENV_PREFIX, Config
 from cyan.core.db import migrate
 from cyan.core.metrics import REGISTRY
-from cyan.rest import unbuilt
 from cyan.rest.auth import Auth
+from cyan.rest.openapi import document
 from cyan.rest.registry import Route
 from cyan.sim import options
 
+sys.path.insert(0, str(Path(__file__).parents[1]))  # it is run as a file
+
+from docs.apipage import api_page
+from docs.clientspage import clients_page
+from docs.tables import prose, table
+
 REFERENCE = Path(__file__).parent / "reference"
+OPENAPI = "openapi.json"
 SOURCE = Path(cyan.__path__[0])
 
 _HEAD = "<!-- Written by `make docs` from the code; changes here are lost. -->\n"
@@ -44,13 +52,14 @@ _TOKEN_WORDS = {
 }
 
 
-def _pages() -> dict[str, str]:
-    routes = _routes()
+def _pages(routes: list[Route]) -> dict[str, str]:
     return {
         "README.md": _index(),
         "settings.md": _settings(),
         "commands.md": _commands(),
         "routes.md": _route_page(routes),
+        "api.md": api_page(_openapi(routes)),
+        "clients.md": clients_page(),
         "metrics.md": _metrics(),
         "facts.md": _facts(),
         "audit.md": _audit(),
@@ -58,8 +67,21 @@ def _pages() -> dict[str, str]:
 
 
 def finished_pages() -> dict[str, str]:
-    """Every page as it is on disk: with a note that it is not written by hand."""
-    return {name: text.replace("\n", "\n\n" + _HEAD, 1) for name, text in _pages().items()}
+    """Every file as it is on disk: pages with a note that they are not written by hand."""
+    routes = _routes()
+    pages = {name: text.replace("\n", "\n\n" + _HEAD, 1) for name, text in _pages(routes).items()}
+    file = msgspec.json.format(msgspec.json.encode(_openapi(routes)), indent=1).decode()
+    return {**pages, OPENAPI: file + "\n"}
+
+
+def present_pages() -> dict[str, str]:
+    """Every file of the reference as it is on disk."""
+    files = [*REFERENCE.glob("*.md"), *REFERENCE.glob("*.json")]
+    return {path.name: path.read_text() for path in files}
+
+
+def _openapi(routes: list[Route]) -> dict[str, object]:
+    return document(routes, version=cyan.__version__)
 
 
 def _index() -> str:
@@ -67,7 +89,10 @@ def _index() -> str:
         "# Reference\n\n"
         "- [Settings](settings.md): configuration file and environment\n"
         "- [Commands](commands.md): `cyan` and its options\n"
-        "- [Routes](routes.md): the API\n"
+        "- [Routes](routes.md): every path of the API, and what is not built yet\n"
+        "- [The API](api.md): what each route takes and answers; the same as\n"
+        "  [OpenAPI file](openapi.json), which the server gives at `/openapi.json`\n"
+        "- [Clients](clients.md): which commands and methods of Particle's clients work\n"
         "- [Metrics](metrics.md): what `/metrics` has for Prometheus\n"
         "- [Facts](facts.md): what parts of the server tell each other\n"
         "- [Audit](audit.md): which deeds of people are written down\n"
@@ -86,14 +111,14 @@ def _settings() -> str:
         "# Settings\n\n"
         "From the defaults, then a TOML file that `CYAN_CONFIG` names, then the environment, then\n"
         "options of the command; later ones win. An unknown key or a bad value stops the start.\n\n"
-        + _table(("Key", "In the environment", "Default", "Bounds", "What it is"), rows)
+        + table(("Key", "In the environment", "Default", "Bounds", "What it is"), rows)
     )
 
 
 def _commands() -> str:
     parts = ["# Commands\n"]
     for path, command in _walk(cli, "cyan"):
-        parts.append(f"\n## {path}\n\n{_prose(command.help)}\n")
+        parts.append(f"\n## {path}\n\n{prose(command.help)}\n")
         if path == "cyan sim":
             parts.append(f"\n```\n{_simulator_options()}\n```\n")
             continue
@@ -105,7 +130,7 @@ def _commands() -> str:
             else:
                 rows.append((f"`{parameter.human_readable_name}`", "argument", ""))
         if rows:
-            parts.append("\n" + _table(("Option", "Value", "What it does"), rows))
+            parts.append("\n" + table(("Option", "Value", "What it does"), rows))
     return "".join(parts)
 
 
@@ -153,15 +178,15 @@ def _routes() -> list[Route]:
 
 
 def _route_page(routes: list[Route]) -> str:
-    built = [route for route in routes if route.endpoint.__module__ != unbuilt.__name__]
-    missing = [route for route in routes if route.endpoint.__module__ == unbuilt.__name__]
+    built = [route for route in routes if route.is_built]
+    missing = [route for route in routes if not route.is_built]
     columns = ("Method", "Path", "Token", "What it does")
     return (
         "# Routes\n\n"
-        + _table(columns, (_route_row(route) for route in _in_order(built)))
+        + table(columns, (_route_row(route) for route in _in_order(built)))
         + "\n## Not built yet\n\n"
         "These check the token and answer 501, saying what is missing. Other paths answer 404.\n\n"
-        + _table(
+        + table(
             ("Method", "Path", "What is missing"), (_missing_row(r) for r in _in_order(missing))
         )
     )
@@ -172,7 +197,7 @@ def _in_order(routes: Iterable[Route]) -> list[Route]:
 
 
 def _route_row(route: Route) -> tuple[str, ...]:
-    summary = route.summary or _prose(inspect.getdoc(route.endpoint)).split("\n")[0]
+    summary = route.summary or prose(inspect.getdoc(route.endpoint)).split("\n")[0]
     return (route.method, f"`{route.path}`", _TOKEN_WORDS[route.auth], summary)
 
 
@@ -190,7 +215,7 @@ def _metrics() -> str:
         name = family.name + ("_total" if family.type == "counter" else "")
         labels = ", ".join(f"`{label}`" for label in collector._labelnames)
         rows.append((f"`{name}`", family.type, labels, family.documentation))
-    return "# Metrics\n\n" + _table(("Metric", "Type", "Labels", "What it counts"), sorted(rows))
+    return "# Metrics\n\n" + table(("Metric", "Type", "Labels", "What it counts"), sorted(rows))
 
 
 def _facts() -> str:
@@ -204,11 +229,11 @@ def _facts() -> str:
     rows = []
     for name, kind in sorted(found.items()):
         fields = ", ".join(f"`{field}`" for field in get_type_hints(kind))
-        rows.append((f"`{name.removeprefix('cyan.')}`", fields, _prose(inspect.getdoc(kind))))
+        rows.append((f"`{name.removeprefix('cyan.')}`", fields, prose(inspect.getdoc(kind))))
     return (
         "# Facts\n\n"
         "What already happened, told on the bus inside the process. A fact can be lost; the\n"
-        "database is the truth.\n\n" + _table(("Fact", "Fields", "When"), rows)
+        "database is the truth.\n\n" + table(("Fact", "Fields", "When"), rows)
     )
 
 
@@ -225,7 +250,7 @@ def _audit() -> str:
     return (
         "# Audit\n\n"
         "Deeds that leave an entry in the table `audit_entry`, in the same transaction.\n\n"
-        + _table(("Action", "Written by"), sorted(rows))
+        + table(("Action", "Written by"), sorted(rows))
     )
 
 
@@ -247,25 +272,12 @@ def _calls(tree: ast.Module, name: str) -> Iterator[ast.Call]:
                 yield node
 
 
-def _prose(text: str | None) -> str:
-    return inspect.cleandoc(text or "").replace("``", "`")
-
-
-def _table(columns: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
-    lines = [columns, tuple("---" for _ in columns), *rows]
-    return "".join(f"| {' | '.join(_cell(cell) for cell in line)} |\n" for line in lines)
-
-
-def _cell(text: str) -> str:
-    return " ".join(text.split()).replace("|", "\\|")
-
-
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--check", action="store_true", help="write nothing; fail if it would")
     check = parser.parse_args().check
     wanted = finished_pages()
-    present = {path.name: path.read_text() for path in REFERENCE.glob("*.md")}
+    present = present_pages()
     if wanted == present:
         return 0
     differing = sorted(name for name in wanted | present if wanted.get(name) != present.get(name))

@@ -1,17 +1,22 @@
-// Calls one method of particle-api-js and prints what it resolves to or rejects with.
-// node call.mjs <api url> <method> <options in JSON>
+// Calls methods of particle-api-js, one after the other, and prints as a JSON array what each resolves
+// to or rejects with. It stops at a failure that is not an answer of the server.
+// node call.mjs <api url> <settings in JSON> <[[method, options], ...] in JSON>
 
 import Particle from 'particle-api-js';
 
-const [baseUrl, method, options] = process.argv.slice(2);
-const particle = new Particle({ baseUrl });
-try {
-  const { statusCode, body } = await particle[method](JSON.parse(options));
-  console.log(JSON.stringify({ resolved: { statusCode, body } }));
-} catch (error) {
-  const { statusCode, errorDescription, body } = error;
-  if (statusCode === undefined) {
-    throw error;
+const [baseUrl, settings, calls] = process.argv.slice(2);
+const particle = new Particle({ baseUrl, ...JSON.parse(settings) });
+const outcomes = [];
+for (const [method, options] of JSON.parse(calls)) {
+  try {
+    const answer = await particle[method](options);
+    outcomes.push({ resolved: { statusCode: answer.statusCode, body: answer.body ?? answer } });
+  } catch (error) {
+    const { statusCode, errorDescription, body } = error;
+    if (statusCode === undefined) {
+      throw error;
+    }
+    outcomes.push({ rejected: { statusCode, errorDescription, body } });
   }
-  console.log(JSON.stringify({ rejected: { statusCode, errorDescription, body } }));
 }
+console.log(JSON.stringify(outcomes));

@@ -92,22 +92,29 @@ class ParticleCli:
 
 
 class ParticleApi:
-    """particle-api-js against one server; every call is a fresh Node process."""
+    """particle-api-js against one server; `settings` are options of its constructor."""
 
-    def __init__(self, api_url: str) -> None:
+    def __init__(self, api_url: str, **settings: Json) -> None:
         self.api_url = api_url
+        self._settings = settings
 
     def call(self, method: str, **options: Json) -> Json:
         """What the method resolves to: `{"statusCode", "body"}`. Fails when it rejects."""
-        answer = self._call(method, options)
-        assert "resolved" in answer, answer
-        return answer["resolved"]
+        (answer,) = self.call_all((method, options))
+        return answer
+
+    def call_all(self, *calls: tuple[str, dict[str, Json]]) -> list[Json]:
+        """What each of the methods resolves to, called in turn in one process of Node."""
+        outcomes = self._outcomes(calls)
+        for (method, _), outcome in zip(calls, outcomes, strict=True):
+            assert "resolved" in outcome, (method, outcome)
+        return [outcome["resolved"] for outcome in outcomes]
 
     def refusal(self, method: str, **options: Json) -> Json:
         """What the method rejects with: `{"statusCode", "errorDescription", "body"}`."""
-        answer = self._call(method, options)
-        assert "rejected" in answer, answer
-        return answer["rejected"]
+        (outcome,) = self._outcomes([(method, options)])
+        assert "rejected" in outcome, outcome
+        return outcome["rejected"]
 
     @contextmanager
     def stream(self, count: int, **options: Json) -> "Iterator[EventReader]":
@@ -124,18 +131,29 @@ class ParticleApi:
             assert reader.read_line() == '"open"'
             yield reader
 
-    def _call(self, method: str, options: dict[str, Json]) -> dict[str, Json]:
-        ended = subprocess.run(
-            [NODE, _HERE / "call.mjs", self.api_url, method, json.dumps(options)],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=MAX_RUN_S,
-            check=False,
-        )
-        assert ended.returncode == 0, ended.stderr
-        answer: dict[str, Json] = json.loads(ended.stdout)
-        return answer
+    def _outcomes(self, calls: Sequence[tuple[str, dict[str, Json]]]) -> list[dict[str, Json]]:
+        arguments = [self.api_url, json.dumps(self._settings), json.dumps(calls)]
+        return _run_script("call.mjs", *arguments)
+
+
+def methods_of_api_js() -> list[str]:
+    """The name of every method of particle-api-js that makes a request."""
+    return _run_script("methods.mjs")
+
+
+def _run_script(name: str, *arguments: str) -> list[Json]:
+    """Run one of the scripts beside this file; the JSON array that it prints."""
+    ended = subprocess.run(
+        [NODE, _HERE / name, *arguments],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=MAX_RUN_S,
+        check=False,
+    )
+    assert ended.returncode == 0, ended.stderr
+    printed: list[Json] = json.loads(ended.stdout)
+    return printed
 
 
 class EventReader:

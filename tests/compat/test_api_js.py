@@ -3,6 +3,7 @@
 import pytest
 
 from tests.compat.clients import Json, ParticleApi
+from tests.compat.rows import proves
 from tests.compat.server import Server, SimulatedDevice
 
 UNKNOWN_ID = "0123456789abcdef01234567"
@@ -29,6 +30,7 @@ def _log_in(api_js: ParticleApi, server: Server, **options: Json) -> Json:
     return api_js.call("login", username=ready.username, password=ready.password, **options)
 
 
+@proves("login()", "getUserInfo()")
 def test_login_gives_a_token_with_its_life_time(api_js: ParticleApi, server: Server) -> None:
     answer = _log_in(api_js, server, tokenDuration=3600)
     assert answer["statusCode"] == 200
@@ -45,12 +47,14 @@ def test_login_with_a_wrong_password_is_refused(api_js: ParticleApi, server: Ser
     assert refusal["body"]["error_description"] == "User credentials are invalid"
 
 
+@proves("deleteCurrentAccessToken()")
 def test_delete_current_access_token_ends_it(api_js: ParticleApi, server: Server) -> None:
     token = _log_in(api_js, server)["body"]["access_token"]
     assert api_js.call("deleteCurrentAccessToken", auth=token)["body"] == {"ok": True}
     assert api_js.refusal("listDevices", auth=token)["statusCode"] == 401
 
 
+@proves("deleteAccessToken()")
 def test_delete_access_token_needs_nothing_but_the_token(
     api_js: ParticleApi, server: Server
 ) -> None:
@@ -59,18 +63,21 @@ def test_delete_access_token_needs_nothing_but_the_token(
     assert api_js.refusal("listDevices", auth=token)["statusCode"] == 401
 
 
+@proves("trackingIdentity()")
 def test_tracking_identity_names_the_person(
     api_js: ParticleApi, server: Server, token: str
 ) -> None:
     assert api_js.call("trackingIdentity", auth=token)["body"]["email"] == server.ready.username
 
 
+@proves("listDevices()")
 def test_list_devices_is_a_bare_array(api_js: ParticleApi, server: Server, token: str) -> None:
     listed = {row["id"]: row for row in api_js.call("listDevices", auth=token)["body"]}
     for device in server.own_devices:
         assert (listed[device.id]["name"], listed[device.id]["connected"]) == (device.name, True)
 
 
+@proves("getDevice()")
 def test_get_device_by_id_and_by_name_is_the_same(
     api_js: ParticleApi, device: SimulatedDevice, token: str
 ) -> None:
@@ -100,6 +107,7 @@ def test_a_request_without_a_token_is_refused(api_js: ParticleApi) -> None:
     assert refusal["body"]["error"] == "invalid_request"
 
 
+@proves("claimDevice()", "renameDevice()", "setDeviceNotes()", "removeDevice()")
 def test_claim_rename_note_and_remove(
     api_js: ParticleApi, claimed: SimulatedDevice, token: str
 ) -> None:
@@ -113,6 +121,7 @@ def test_claim_rename_note_and_remove(
     assert api_js.refusal("getDevice", deviceId=claimed.id, auth=token)["statusCode"] == 403
 
 
+@proves("getVariable()")
 def test_get_variable_keeps_its_type(
     api_js: ParticleApi, device: SimulatedDevice, token: str
 ) -> None:
@@ -127,6 +136,7 @@ def test_get_variable_keeps_its_type(
     assert isinstance(read("greeting"), str)
 
 
+@proves("callFunction()")
 def test_call_function_returns_a_number(
     api_js: ParticleApi, device: SimulatedDevice, token: str
 ) -> None:
@@ -148,6 +158,7 @@ def test_an_unknown_variable_or_function_is_not_found(
 
 
 @pytest.mark.parametrize("signal", [True, False])
+@proves("signalDevice()")
 def test_signal_device_tells_what_the_device_does(
     api_js: ParticleApi, device: SimulatedDevice, token: str, signal: bool
 ) -> None:
@@ -155,6 +166,7 @@ def test_signal_device_tells_what_the_device_does(
     assert (body["id"], body["connected"], body["signaling"]) == (device.id, True, signal)
 
 
+@proves("getEventStream()", "publishEvent()")
 def test_an_event_stream_brings_what_is_published(
     api_js: ParticleApi, server: Server, token: str
 ) -> None:

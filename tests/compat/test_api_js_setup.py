@@ -1,9 +1,11 @@
 """particle-api-js, unchanged: what a set-up app does before it talks to a device."""
 
 from tests.compat.clients import ParticleApi
+from tests.compat.rows import proves
 from tests.compat.server import Server
 
 
+@proves("getClaimCode()")
 def test_a_claim_code_comes_with_the_ids_that_one_has_already(
     api_js: ParticleApi, server: Server
 ) -> None:

@@ -3,6 +3,7 @@
 import re
 
 from tests.compat.clients import ParticleCli
+from tests.compat.rows import proves
 from tests.compat.server import Server
 
 NOT_LOGGED_IN = "! You're not logged in. Run `particle login` to authenticate."
@@ -18,6 +19,7 @@ def _log_in(cli: ParticleCli, server: Server) -> None:
     assert said == ["> Successfully completed login!"]
 
 
+@proves("profile")
 def test_profile_points_the_cli_at_the_server(fresh_cli: ParticleCli, server: Server) -> None:
     fresh_cli.succeed("profile", "cyan")
     fresh_cli.succeed("profile", "set", "apiUrl", server.ready.api_url)
@@ -25,6 +27,7 @@ def test_profile_points_the_cli_at_the_server(fresh_cli: ParticleCli, server: Se
     assert said[:2] == ["Current profile: cyan", f"Using API: {server.ready.api_url}"]
 
 
+@proves("login", "whoami", "logout")
 def test_a_person_logs_in_looks_who_they_are_and_logs_out(
     fresh_cli: ParticleCli, server: Server
 ) -> None:
@@ -56,6 +59,7 @@ def test_a_wrong_password_is_told_in_the_cloud_s_words(
     assert "User credentials are invalid" in outcome.errors
 
 
+@proves("login --token")
 def test_login_with_a_token_takes_the_one_that_the_server_printed(
     fresh_cli: ParticleCli, server: Server
 ) -> None:
@@ -78,6 +82,7 @@ def _create_token(cli: ParticleCli, server: Server, *options: str) -> tuple[str,
     return said[-2], said[-1].strip()
 
 
+@proves("token create")
 def test_token_create_makes_a_token_that_works_for_ninety_days(
     cli: ParticleCli, server: Server
 ) -> None:
@@ -93,6 +98,7 @@ def test_token_create_makes_one_that_never_expires(cli: ParticleCli, server: Ser
     assert told == "New access token never expires"
 
 
+@proves("token revoke")
 def test_token_revoke_ends_another_token(cli: ParticleCli, server: Server) -> None:
     _, token = _create_token(cli, server)
     assert cli.succeed("token", "revoke", token) == ["Successfully revoked all provided tokens"]

@@ -3,17 +3,20 @@
 import pytest
 
 from tests.compat.clients import ParticleCli
+from tests.compat.rows import proves
 from tests.compat.server import Server
 
 VARIABLES = ["answer (int32)", "temperature (double)", "ready (bool)", "greeting (string)"]
 
 
+@proves("variable list")
 def test_variable_list_names_every_variable_with_its_type(cli: ParticleCli, server: Server) -> None:
     said = [line.strip() for line in cli.succeed("variable", "list")]
     for variable in VARIABLES:
         assert said.count(variable) == len(server.own_devices)
 
 
+@proves("variable get")
 def test_variable_get_reads_every_type(cli: ParticleCli, server: Server) -> None:
     device = server.own_devices[0]
     cli.succeed("function", "call", device.id, "echo", "héllo, world")
@@ -42,6 +45,7 @@ def test_variable_get_of_an_unknown_name_fails(cli: ParticleCli, server: Server)
     assert "Variable" in outcome.output
 
 
+@proves("function list")
 def test_function_list_names_every_function(cli: ParticleCli, server: Server) -> None:
     said = [line.strip() for line in cli.succeed("function", "list")]
     assert said.count("int led (String args)") == len(server.own_devices)
@@ -52,6 +56,7 @@ def test_function_list_names_every_function(cli: ParticleCli, server: Server) ->
     ("call", "result"),
     [(("led", "on"), "1"), (("led", "sideways"), "-1"), (("echo", "twelve bytes"), "12")],
 )
+@proves("function call")
 def test_function_call_returns_what_the_device_says(
     cli: ParticleCli, server: Server, call: tuple[str, str], result: str
 ) -> None:

@@ -3,6 +3,7 @@
 import pytest
 
 from tests.compat.clients import ParticleCli
+from tests.compat.rows import proves
 from tests.compat.server import Server, SimulatedDevice
 
 UNKNOWN_ID = "0123456789abcdef01234567"
@@ -16,6 +17,7 @@ def claimed(cli: ParticleCli, server: Server) -> SimulatedDevice:
     return device
 
 
+@proves("list")
 def test_list_shows_the_devices_with_what_they_offer(cli: ParticleCli, server: Server) -> None:
     said = "\n".join(cli.succeed("list"))
     for device in server.own_devices:
@@ -34,6 +36,7 @@ def test_list_by_name_shows_that_device_only(cli: ParticleCli, server: Server) -
     assert second.id not in said
 
 
+@proves("device add")
 def test_device_add_claims_a_device_that_is_online(cli: ParticleCli, server: Server) -> None:
     device = server.free_device
     said = cli.succeed("device", "add", device.id.upper())
@@ -47,6 +50,7 @@ def test_device_add_of_an_unknown_id_fails(cli: ParticleCli) -> None:
     assert outcome.lines[-1].startswith("Failed to claim device: ")
 
 
+@proves("device rename")
 def test_device_rename_gives_a_name_that_works_in_place_of_the_id(
     cli: ParticleCli, claimed: SimulatedDevice
 ) -> None:
@@ -56,6 +60,7 @@ def test_device_rename_gives_a_name_that_works_in_place_of_the_id(
     assert cli.succeed("variable", "get", "garden", "answer") == ["42"]
 
 
+@proves("device remove")
 def test_device_remove_releases_it(cli: ParticleCli, claimed: SimulatedDevice) -> None:
     assert cli.succeed("device", "remove", claimed.id, "--yes")[-1] == "Okay!"
     assert claimed.id not in "\n".join(cli.succeed("list"))
@@ -67,6 +72,7 @@ def test_a_device_of_nobody_is_not_told_apart_from_none(cli: ParticleCli) -> Non
 
 
 @pytest.mark.parametrize("switch", [(), ("on",), ("off",)])
+@proves("nyan")
 def test_nyan_signals_a_device(cli: ParticleCli, server: Server, switch: tuple[str, ...]) -> None:
     assert cli.succeed("nyan", server.own_devices[0].id, *switch) == []
 

@@ -1,12 +1,14 @@
 """particle-cli, unchanged: publishing, and listening to streams."""
 
 from tests.compat.clients import ParticleCli
+from tests.compat.rows import proves
 from tests.compat.server import Server
 
 FIELDS = {"data", "ttl", "published_at", "coreid", "name"}
 """What every event has; personal streams may carry more (rest-api-core.md §10.5)."""
 
 
+@proves("publish")
 def test_publish_tells_that_it_is_done(cli: ParticleCli) -> None:
     assert cli.succeed("publish", "alarm", "loud") == ["Published event: alarm"]
 
@@ -15,6 +17,7 @@ def test_publish_of_a_reserved_name_fails(cli: ParticleCli) -> None:
     assert cli.run("publish", "spark/alarm", "loud").code == 1
 
 
+@proves("subscribe")
 def test_subscribe_hears_what_the_same_person_publishes(
     cli: ParticleCli, fresh_cli: ParticleCli
 ) -> None:
