@@ -82,6 +82,7 @@ from cyan.rest.registry import Registry, Reply, Route
 from cyan.rest.responses import json_response
 from cyan.rest.shapes import Readiness
 from cyan.rest.stopping import Stoppable
+from cyan.rest.tls import Certificate, SecureConnection, open_certificate
 from cyan.secrets import api as secrets_api
 from cyan.secrets.service import Secrets
 from cyan.wire.lightssl.handshake import DEVICE_KEY_BYTES
@@ -329,6 +330,17 @@ class Server:
         self.http_port = 0
         self.udp_port = 0
         self.tcp_port = 0
+        self._certificate: Certificate | None = None
+
+    @property
+    def api_url(self) -> str:
+        """Where people reach the API; once it listens. Raises ConfigError."""
+        return api_url(self.config, self.http_port)
+
+    def reload(self) -> None:
+        """Take the files of the certificate anew."""
+        if self._certificate is not None:
+            self._certificate.reload()
 
     async def run(self, on_ready: Callable[[Parts], None], stop: asyncio.Event) -> None:
         """Serve until `stop` is set; `on_ready` is called when devices and people can connect.
@@ -337,6 +349,8 @@ class Server:
         """
         config = self.config
         proxies = parse_proxies(config.trusted_proxies)
+        self._certificate = open_certificate(config)
+        api_url(config, config.http_port)  # a bad one stops the start
         udp = _bound(bind, config.host, config.udp_port, "--udp-port")
         tcp = _bound(_bind_tcp, config.host, config.tcp_port, "--tcp-port")
         http = _bound(_bind_tcp, config.host, config.http_port, "--http-port")
@@ -351,9 +365,11 @@ class Server:
             recent.setdefault(session, []).append(message_id)
         await parts.gateway.start(datagram_socket(udp), recent, tcp)
         jobs = [asyncio.create_task(job) for job in _jobs(parts)]
+        if self._certificate is not None:
+            jobs.append(asyncio.create_task(self._certificate.run()))
         application = build_asgi(parts.registry, parts.tokens, parts.clock)
         asgi = Stoppable(Forwarding(application, proxies))
-        server = _http_server(asgi)
+        server = _http_server(asgi, self._certificate)
         serving = asyncio.create_task(server.serve(sockets=[http]))
         try:
             await server.has_started(serving)
@@ -363,6 +379,7 @@ class Server:
                 http_port=self.http_port,
                 udp_port=self.udp_port,
                 tcp_port=self.tcp_port,
+                api_url=self.api_url,
             )
             on_ready(parts)
             await stop.wait()
@@ -437,6 +454,14 @@ class _QuietServer(uvicorn.Server):
         await super().startup(sockets)
         self._ready.set()
 
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        # Closed here and not waited for: uvicorn would wait for whoever is in the middle of a TLS
+        # handshake. It does wait for connections.
+        for listener in self.servers:
+            listener.close()
+        self.servers = []
+        await super().shutdown(sockets)
+
     async def has_started(self, serving: "asyncio.Task[None]") -> None:
         """Returns when it listens; raises what ended `serving` before that."""
         ready = asyncio.create_task(self._ready.wait())
@@ -446,11 +471,12 @@ class _QuietServer(uvicorn.Server):
             await serving
 
 
-def _http_server(asgi: ASGIApp) -> _QuietServer:
+def _http_server(asgi: ASGIApp, certificate: Certificate | None) -> _QuietServer:
+    tls = None if certificate is None else certificate.context
     return _QuietServer(
         uvicorn.Config(
             asgi,
-            http=BoundedConnection,
+            http=BoundedConnection if tls is None else SecureConnection,
             ws="none",
             log_config=None,
             access_log=False,
@@ -459,5 +485,6 @@ def _http_server(asgi: ASGIApp) -> _QuietServer:
             proxy_headers=False,  # rest/forwarding.py knows whom to believe
             timeout_graceful_shutdown=_CONNECTIONS_STOP_S,
             backlog=2048,
+            ssl_context_factory=None if tls is None else lambda _config, _default: tls,
         )
     )

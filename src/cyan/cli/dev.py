@@ -156,7 +156,7 @@ async def _serve(
         if simulator is not None:
             await simulator.wait_until_online(serving)
         if not serving.done():
-            _tell(server, host, account, key_file, tcp_key_file, identities, names, as_json)
+            _tell(server, account, key_file, tcp_key_file, identities, names, as_json)
             (config.data / TOLD_FILE).touch(mode=0o600)
         await serving
     finally:
@@ -183,7 +183,6 @@ def _own_address() -> str:
 
 def _tell(
     server: Server,
-    host: str,
     account: _Account,
     key_file: Path,
     tcp_key_file: Path,
@@ -191,8 +190,7 @@ def _tell(
     names: dict[str, str | None],
     as_json: bool,
 ) -> None:
-    shown_host = f"[{host}]" if ":" in host else host
-    api_url = f"http://{shown_host}:{server.http_port}"
+    api_url = server.api_url
     if as_json:
         line = {
             "api_url": api_url,

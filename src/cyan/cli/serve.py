@@ -1,6 +1,7 @@
 """`cyan serve`: the server for good."""
 
 import asyncio
+import signal
 from typing import Any
 
 import click
@@ -15,7 +16,10 @@ from cyan.core.db import migrate
 @click.command()
 @server_options
 def serve(**options: Any) -> None:
-    """Serve devices and people. Refuses an old schema: run `cyan migrate` first."""
+    """Serve devices and people. Refuses an old schema: run `cyan migrate` first.
+
+    SIGHUP reads the files of the certificate anew; they are also looked at every 10 s.
+    """
     config = read_config(options)
     log.configure(config.log_format, config.log_level)
     with only_one(open_data(config)):
@@ -23,6 +27,7 @@ def serve(**options: Any) -> None:
         server = Server(config)
 
         async def main(stop: asyncio.Event) -> None:
+            asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, server.reload)
             await server.run(lambda parts: None, stop)
 
         run(main)
