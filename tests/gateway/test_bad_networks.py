@@ -185,7 +185,7 @@ async def test_older_firmware_keeps_its_sessions_too_where_nothing_is_lost(
     world: World, lines: list[EventDict], seed: int
 ) -> None:
     fleet = await Fleet.connected(world, seed, boards=OLDER)
-    await fleet.live(NO_LOSS, sleep=True)
+    await fleet.live(NO_LOSS, sleep=True, restart=True)
     await fleet.check()
     slept = fleet.ends()[EndReason.SLEEP]
     assert slept > DEVICES

@@ -105,6 +105,37 @@ async def test_an_update_to_new_firmware_and_back_leaves_nothing_behind(world: W
     assert len(world.sessions()) == 1
 
 
+async def test_a_session_that_moved_is_answered_when_its_new_address_is_stored(
+    world: World,
+) -> None:
+    board = await old_board(world).connect()
+    await world.advance(12)
+    with world.slow_disk():
+        board.resume(41_000)
+        before = len(world.sent)
+        board.transmit(coap.encode_ping(board.take_id()))
+        board.resume(41_001)
+        message_id = board.take_id()
+        board.transmit(coap.encode_ping(message_id))
+        await world.linger()
+        assert len(world.sent) == before
+    await world.settle()
+    assert board.answer_to(message_id) is not None
+    assert {address for _, address in world.sent[before:]} == {board.address}
+
+
+async def test_a_new_address_that_cannot_be_stored_is_tried_again(world: World) -> None:
+    board = await old_board(world).connect()
+    await world.advance(12)
+    with world.broken_table("gateway_journal"):
+        board.resume(41_000)
+        assert await board.ping() is None
+    await world.advance(2)
+    assert board.records is not None
+    assert not board.records.moving
+    assert await board.publish() is not None
+
+
 def forged(device_id: str, record: bytes) -> bytes:
     """A record as if that device's session went on with it."""
     return bytes((MOVED,)) + record[1:] + bytes.fromhex(device_id) + b"\x0c"

@@ -17,6 +17,9 @@ from cyan.wire.errors import MalformedError, MisuseError
 from cyan.wire.exchange import MIN_TIMEOUT_S, Build, Exchange, OnResponse
 from cyan.wire.messages import encode_event
 
+MAX_HELD = 64
+"""Messages that wait for a commit of some milliseconds. What is dropped comes again."""
+
 ID_CHECKPOINT = 0x3FF
 """The stored row follows our own message ids in steps of 1024 at most: fewer than the margin that
 a restart leaves (gateway/store.py)."""
@@ -26,7 +29,8 @@ class DatagramLink(Link):
     """A DTLS session with its counters and its address."""
 
     __slots__ = (
-        "_budget_ends_s", "_timer_s", "address", "batch", "budget", "ids", "is_moving", "records",
+        "_budget_ends_s", "_held", "_timer_s", "address", "batch", "budget", "ids", "is_moving",
+        "records",
     )  # fmt: skip
 
     def __init__(
@@ -60,6 +64,7 @@ class DatagramLink(Link):
         """Records that it may send until `_budget_ends_s`."""
         self._budget_ends_s = 0.0
         self._timer_s = 0.0
+        self._held: list[bytes] | None = None
 
     @property
     def ip_address(self) -> str:
@@ -168,7 +173,22 @@ class DatagramLink(Link):
 
     # -- what we send --------------------------------------------------------------------------
 
+    def hold(self) -> None:
+        """Send nothing until `release`."""
+        if self._held is None:
+            self._held = []
+
+    def release(self) -> None:
+        """Send what was held back, and hold no more."""
+        held, self._held = self._held, None
+        for content in held or ():
+            self.transmit(content)
+
     def transmit(self, content: bytes) -> None:
+        if self._held is not None:
+            if len(self._held) < MAX_HELD:
+                self._held.append(content)
+            return
         self.host.send(self.records.seal_data(content), self.address)
 
     def close(self) -> None:

@@ -39,6 +39,7 @@ from cyan.gateway.deviceids import DeviceIds
 from cyan.gateway.handshakes import Handshakes
 from cyan.gateway.keeper import Keeper
 from cyan.gateway.link import Link
+from cyan.gateway.moves import Moves
 from cyan.gateway.receiver import Receiver, Sender
 from cyan.gateway.saving import Saving
 from cyan.gateway.session import Session
@@ -121,6 +122,7 @@ class Gateway:
         self.claim = Claims(self._commits, codes, clock.now_ms).claim
         self.about = partial(LinkAbout, database)
         self._keeper = Keeper(self._commits, config.node, lambda: len(self._links))
+        self._moves = Moves(self._keeper.write_now)
         self._wheel: Wheel[Callable[[float], None]] = Wheel(
             clock.monotonic(), lambda callback, now_s: callback(now_s)
         )
@@ -418,7 +420,10 @@ class Gateway:
                 del self._by_address[link.address]
             self._by_address[address] = link
         link.address = address
-        self._keeper.mark_urgent(link)
+        if link.session.has_connection_id:
+            self._keeper.mark_urgent(link)
+        else:
+            self._moves.add(link)
 
     # -- connections over TCP ------------------------------------------------------------------
 
@@ -479,5 +484,6 @@ class Gateway:
             self._expire_unfinished()
             self._forget_ended(now_s)
             self._admission.flush()
+            self._moves.store()
             metrics.devices_online.set(self._presence.online_count())
             self._keeper.flush(now_s, self.now_ms())

@@ -116,6 +116,17 @@ class Keeper:
 
         self._commits.submit(work, flushed)
 
+    def write_now(self, links: list[DatagramLink], then: Callable[[bool], None]) -> None:
+        """Write these sessions without waiting for the next flush; `then(ok)` after the commit."""
+        write, written = self._writing([*links], {})
+
+        def stored(ok: bool) -> None:
+            if not ok:
+                self._urgent.update(dict.fromkeys(written))
+            then(ok)
+
+        self._commits.offer(write, stored)
+
     def last_flush(self, now_s: float) -> Work:
         """Everything that is still to be written, when the gateway stops."""
         self._collect_settled(now_s)
