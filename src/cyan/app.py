@@ -35,10 +35,11 @@ from cyan.core.ids import DeviceId, UserId
 from cyan.core.secrets import Vault, open_vault
 from cyan.devices import api as devices_api
 from cyan.devices import keys as device_keys
-from cyan.devices import provisioningapi, transferapi
+from cyan.devices import findapi, provisioningapi, transferapi
 from cyan.devices.access import DeviceAccess
 from cyan.devices.claimcodes import ClaimCodes
 from cyan.devices.claiming import Claiming
+from cyan.devices.labels import Labels, read_fields
 from cyan.devices.letters import TransferLetters
 from cyan.devices.model import CELLULAR_PLATFORMS, DeviceKeyChanged
 from cyan.devices.ownership import Ownership
@@ -196,6 +197,9 @@ def _routes(parts: Parts) -> list[Route]:
         parts.database, parts.clock, parts.bus, parts.ownership, parts.config.enrolment
     )
     resource = DeviceResource(parts.database, parts.clock, parts.presence)
+    labels = Labels(parts.database, parts.clock, parts.vault)
+    resource.add_reader(read_fields)
+    resource.add_reader(labels.read_detail, detail_only=True)
     claim_codes = ClaimCodes(parts.database, parts.clock, parts.bus, parts.ownership)
     links = DeviceLinks(parts.gateway)
     calls = Calls(links)
@@ -203,6 +207,7 @@ def _routes(parts: Parts) -> list[Route]:
         *accounts_api.routes(parts.people, parts.tokens, _device_counts(parts.database)),
         *devices_api.routes(access, claiming, transfers, provisioning, resource),
         *provisioningapi.routes(provisioning),
+        *findapi.routes(access, labels),
         *transferapi.routes(transfers, parts.people, access),
         *devices_api.claim_code_routes(claim_codes),
         *calls_api.routes(access, calls, parts.presence, resource),

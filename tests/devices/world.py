@@ -10,12 +10,14 @@ from cyan.calls.service import Calls
 from cyan.core.bus import Bus
 from cyan.core.db.engine import Database
 from cyan.core.ids import DeviceId, UserId
+from cyan.core.secrets import Vault
 from cyan.devices import api as devices_api
-from cyan.devices import claimcodes, description, provisioningapi, registry, transferapi
+from cyan.devices import claimcodes, description, findapi, provisioningapi, registry, transferapi
 from cyan.devices.access import DeviceAccess
 from cyan.devices.claimcodes import ClaimCodes, Outcome
 from cyan.devices.claiming import Claiming
 from cyan.devices.keys import REGISTERED
+from cyan.devices.labels import Labels, read_fields
 from cyan.devices.model import Device, DeviceClaimed, DeviceKeyChanged, DeviceReleased
 from cyan.devices.ownership import Ownership
 from cyan.devices.presence import Presence
@@ -68,6 +70,7 @@ class World:
     claim_codes: ClaimCodes
     resource: DeviceResource
     letters: SentLetters
+    vault: Vault
     link: FakeLink
     client: httpx.AsyncClient
     claimed: list[DeviceClaimed] = field(default_factory=list)
@@ -151,12 +154,17 @@ def make_world(
     resource = DeviceResource(db, clock, presence)
     letters = SentLetters()
     transfers = Transfers(db, clock, bus, ownership, letters)
+    vault = Vault(bytes(32))
+    labels = Labels(db, clock, vault)
+    resource.add_reader(read_fields)
+    resource.add_reader(labels.read_detail, detail_only=True)
     provisioning = Provisioning(db, clock, bus, ownership, REGISTERED)
     link = FakeLink(clock, presence)
     client = serve(
         [
             *devices_api.routes(access, claiming, transfers, provisioning, resource),
             *provisioningapi.routes(provisioning),
+            *findapi.routes(access, labels),
             *transferapi.routes(transfers, people, access),
             *devices_api.claim_code_routes(claim_codes),
             *calls_api.routes(access, Calls(link), presence, resource),
@@ -174,6 +182,7 @@ def make_world(
         claim_codes=claim_codes,
         resource=resource,
         letters=letters,
+        vault=vault,
         link=link,
         client=client,
     )

@@ -31,6 +31,8 @@ UNWELL = Expected(503, {"ok": False})
 MISSING = Expected(404, {"ok": False})
 """What is asked for by name is looked for among the caller's own things only."""
 UNKNOWN = Expected(404, {"ok": False, "error": "not_found"})
+NO_TEXT = Expected(400, {"error": "bad_request"})
+"""A query that is missing: what it finds is the caller's own (tests of the feature)."""
 NOT_BUILT = Expected(501, {"ok": False, "error": "not_implemented"})
 
 
@@ -76,6 +78,8 @@ TABLE: dict[tuple[str, str], Row] = {
     ),
     # A code is for a device that is in the caller's hand: there is nothing of Ada's in it.
     ("POST", "/v1/device_claims"): Row(OWN_ONLY),
+    ("GET", "/v1/serial_numbers/{serial}"): Row(Expected(404, {"ok": False})),
+    ("GET", "/v1/user/search"): Row(NO_TEXT),
     ("POST", "/v1/provisioning/{device}"): Row(DENIED, fields={"publicKey": A_KEY}),
     ("GET", "/v1/device_transfers"): Row(OWN_ONLY),
     ("PUT", "/v1/device_transfers/{transfer}"): Row(UNKNOWN, fields={"action": "accept"}),

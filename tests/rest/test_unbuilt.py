@@ -14,7 +14,6 @@ GET /v1/user/mfa-enable
 POST /v1/user/mfa-enable
 PUT /v1/user/mfa-disable
 POST /v1/products/7/device_claims
-GET /v1/serial_numbers/P046AC123
 PUT /v1/devices/0123456789abcdef01234567/unprotect
 PUT /v1/devices/0123456789abcdef01234567/backup_files
 GET /v1/clients
@@ -82,7 +81,7 @@ PUT /v1/products/7/config/0123456789abcdef01234567
 GET /v1/products/7/locations
 GET /v1/diagnostics/0123456789abcdef01234567/summary
 GET /v1/products/7/diagnostics/0123456789abcdef01234567/last
-GET /v1/user/search
+GET /v1/orgs/acme/search
 """
 
 

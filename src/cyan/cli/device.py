@@ -8,8 +8,10 @@ import click
 from cyan.accounts import people
 from cyan.cli.options import data_option, open_database
 from cyan.core.clock import SystemClock
+from cyan.core.db.engine import Database
 from cyan.core.ids import UserId, parse_device_id
-from cyan.devices import registry
+from cyan.core.secrets import open_vault
+from cyan.devices import importing, provisioning, registry
 
 
 @click.group()
@@ -37,10 +39,7 @@ def add(
     try:
         owner_id: UserId | None = None
         if owner is not None:
-            found = people.find_user(db, owner)
-            if found is None:
-                raise click.ClickException(f"There is no account {owner}. See `cyan user list`.")
-            owner_id = found.id
+            owner_id = _account(db, owner)
         made = registry.register_device(
             db, SystemClock(), parsed, name=name, owner=owner_id, public_key=public_key
         )
@@ -99,3 +98,49 @@ def disconnect(device_id: str, data: Path | None) -> None:
     finally:
         db.close()
     click.echo(f"The running server ends the session of {parsed} within a second.")
+
+
+@device.command("import")
+@click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@data_option
+def import_(file: Path, data: Path | None) -> None:
+    """Take device ids and what stands on their labels from a CSV FILE.
+
+    Its first line names the columns: device_id, and as far as they are known serial_number,
+    mobile_secret, iccid, imei, mac_wifi and platform_id. Devices that are not known become so. When
+    a line is wrong, nothing is imported.
+    """
+    try:
+        labels = importing.read_labels(file.read_text("utf-8").splitlines())
+    except UnicodeDecodeError as error:
+        raise click.ClickException(f"{file} is not text in UTF-8.") from error
+    db = open_database(data)
+    try:
+        done = importing.import_labels(db, SystemClock(), open_vault(db.path.parent), labels)
+    finally:
+        db.close()
+    click.echo(f"Imported {done.devices} devices; {done.registered} of them were not known before.")
+
+
+@device.command()
+@click.argument("username")
+@click.option("--revoke", is_flag=True, help="Take the right away.")
+@data_option
+def registrar(username: str, revoke: bool, data: Path | None) -> None:
+    """Let the account USERNAME make new devices known over the API, as a factory needs it."""
+    db = open_database(data)
+    try:
+        user_id = _account(db, username)
+        change = provisioning.revoke_registrar if revoke else provisioning.grant_registrar
+        change(db, SystemClock(), user_id)
+    finally:
+        db.close()
+    may = "cannot make devices known any more" if revoke else "may make devices known"
+    click.echo(f"{username} {may}.")
+
+
+def _account(db: Database, username: str) -> UserId:
+    found = people.find_user(db, username)
+    if found is None:
+        raise click.ClickException(f"There is no account {username}. See `cyan user list`.")
+    return found.id

@@ -40,3 +40,11 @@ class DeviceAccess:
         """All devices of the caller, in no particular order."""
         rows = self._db.rows(store.DEVICES_OF_OWNER, {"owner_id": caller.user_id})
         return [store.to_device(row) for row in rows]
+
+    def search_own(self, caller: Caller, prefix: str, limit: int) -> list[Device]:
+        """The caller's devices whose id, name, serial number, ICCID or IMEI begins so, by name."""
+        escaped = prefix.replace("!", "!!").replace("%", "!%").replace("_", "!_")
+        rows = self._db.rows(
+            store.SEARCH, {"owner_id": caller.user_id, "prefix": escaped, "page": limit}
+        )
+        return [store.to_device(row) for row in rows]

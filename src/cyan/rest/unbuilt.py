@@ -47,9 +47,6 @@ _TABLE = {
     "Claim codes for the customers of a product are not built yet.": """
         POST               P  /device_claims
     """,
-    "Looking up serial numbers is not built yet.": """
-        GET                S  /serial_numbers/{serial}
-    """,
     "Device protection is not built yet.": """
         PUT                SPO /devices/{device}/unprotect
     """,
@@ -59,9 +56,8 @@ _TABLE = {
         POST               P  /registration_code
         PUT                P  /devices/{device}/target_profile
     """,
-    "Search is not built yet.": """
+    "Search in organizations is not built yet.": """
         GET                O  /search
-        GET                S  /user/search
     """,
     "Products are not built yet.": """
         GET POST           S  /products
