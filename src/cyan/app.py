@@ -51,7 +51,9 @@ from cyan.devices.transfers import Transfers
 from cyan.environment import api as environment_api
 from cyan.environment.service import Environment
 from cyan.events import api as events_api
+from cyan.events import historyapi
 from cyan.events.cursors import Cursors
+from cyan.events.history import EventHistory
 from cyan.events.hub import Hub, follow
 from cyan.events.jobs import Retention
 from cyan.events.log import EventLog
@@ -213,6 +215,7 @@ def _routes(parts: Parts) -> list[Route]:
         *calls_api.routes(access, calls, parts.presence, resource),
         *health_api.routes(access, Vitals(parts.database, links)),
         *events_api.routes(parts.events, parts.hub, parts.cursors, access),
+        *historyapi.routes(EventHistory(parts.database, parts.ownership), parts.cursors, access),
         *environment_api.routes(access, Environment(parts.database, parts.clock)),
         *secrets_api.routes(Secrets(parts.database, parts.vault, parts.clock)),
         *unbuilt.routes(),

@@ -3,6 +3,7 @@
 import msgspec
 
 from cyan.core.errors import InvalidError
+from cyan.core.ids import DeviceId, UserId
 
 MAX_NAME_BYTES = 64
 """Bytes of UTF-8 in an event name or prefix (platform-semantics.md §6.1)."""
@@ -51,6 +52,22 @@ class Event(msgspec.Struct, frozen=True, gc=False):
     version: int = 0
     session: bytes | None = None
     message_id: int | None = None
+
+
+END_OF_TIME_MS = 2**53
+"""A stamp after every other one."""
+
+
+class Wanted(msgspec.Struct, frozen=True):
+    """What is looked for in the log: events of an owner, of one device if given, whose name starts
+    so, published in a time (both ends included)."""
+
+    owner_id: UserId
+    device_id: DeviceId | None = None
+    prefix: str = ""
+    from_ms: int = 0
+    to_ms: int = END_OF_TIME_MS
+    newest_first: bool = True
 
 
 class EventNameError(InvalidError):

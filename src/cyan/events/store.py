@@ -1,9 +1,11 @@
 """The tables of the event log, and the statements on them."""
 
+import contextlib
 import secrets
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cache
+from pathlib import Path
 from typing import Any, Final
 
 from sqlalchemy import (
@@ -24,7 +26,7 @@ from sqlalchemy.dialects.sqlite import insert
 
 from cyan.core.db.engine import Database
 from cyan.core.db.schema import metadata
-from cyan.events.model import Event
+from cyan.events.model import Event, Wanted
 
 # INTEGER is what makes it the rowid in SQLite; 64 bits there, but 32 elsewhere.
 _POSITION: Final = BigInteger().with_variant(Integer, "sqlite")
@@ -163,6 +165,18 @@ _SECRET = select(events_secret.c.value).where(events_secret.c.name == bindparam(
 _KEEP_SECRET = insert(events_secret).on_conflict_do_nothing()
 
 
+_SEARCH = (
+    f"SELECT position, {', '.join(Event.__struct_fields__)} FROM events_event"  # noqa: S608
+    " WHERE position BETWEEN :low AND :high AND owner_id = :owner_id"
+    " AND published_at_ms BETWEEN :from_ms AND :to_ms"
+    " AND (:origin IS NULL OR origin = :origin)"
+    " AND substr(name, 1, length(:prefix)) = :prefix"
+    " ORDER BY position"
+)
+_SEARCH_OLDEST: Final = _SEARCH
+_SEARCH_NEWEST: Final = _SEARCH + " DESC"
+
+
 def add(connection: Connection, rows: Sequence[LogRow]) -> None:
     """Insert events in few steps, by hand-written statements whose texts are cached."""
     driver = connection.connection.driver_connection
@@ -213,8 +227,75 @@ def read_of_owner(
     return [_event(row) for row in rows], end
 
 
-def _event(row: Row[*tuple[Any, ...]]) -> tuple[int, Event]:
+def _event(row: Row[*tuple[Any, ...]] | tuple[Any, ...]) -> tuple[int, Event]:
     return row[0], Event(*row[1:])
+
+
+@contextlib.contextmanager
+def open_beside(path: Path) -> Iterator[sqlite3.Connection]:
+    """A connection for reads of a worker thread that take long: the loop's own would be blocked."""
+    connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
+    try:
+        yield connection
+    finally:
+        connection.close()
+
+
+def ends(connection: sqlite3.Connection) -> tuple[int, int]:
+    """The first and the last position of the log; (1, 0) when it is empty."""
+    found = connection.execute("SELECT min(position), max(position) FROM events_event").fetchone()
+    return (1, 0) if found[0] is None else found
+
+
+def position_since(connection: sqlite3.Connection, at_ms: int, low: int, high: int) -> int:
+    """The first position from `low` to `high` whose event is not older; `high + 1` without one.
+
+    By halving: stamps rise with positions, but for what a clock that was set makes of them.
+    """
+    high += 1
+    while low < high:
+        middle = (low + high) // 2
+        row = connection.execute(
+            "SELECT position, published_at_ms FROM events_event WHERE position >= ?"
+            " ORDER BY position LIMIT 1",
+            (middle,),
+        ).fetchone()
+        if row is None or row[0] >= high or row[1] >= at_ms:
+            high = middle
+        else:
+            low = row[0] + 1
+    return low
+
+
+def search(
+    connection: sqlite3.Connection, wanted: Wanted, low: int, high: int, limit: int, max_bytes: int
+) -> tuple[list[tuple[int, Event]], int]:
+    """Events that fit from `low` to `high`, and the position of the last one looked at.
+
+    At most `limit` of them, and none after data of `max_bytes`. Newest first if wanted.
+    """
+    found: list[tuple[int, Event]] = []
+    size_bytes = 0
+    cursor = connection.execute(
+        _SEARCH_NEWEST if wanted.newest_first else _SEARCH_OLDEST,
+        {
+            "low": low,
+            "high": high,
+            "owner_id": wanted.owner_id,
+            "prefix": wanted.prefix,
+            "origin": wanted.device_id,
+            "from_ms": wanted.from_ms,
+            "to_ms": wanted.to_ms,
+        },
+    )
+    with contextlib.closing(cursor):
+        for row in cursor:
+            position, event = _event(row)
+            found.append((position, event))
+            size_bytes += len(event.data or b"")
+            if len(found) == limit or size_bytes >= max_bytes:
+                return found, position
+    return found, low if wanted.newest_first else high
 
 
 def messages_before(

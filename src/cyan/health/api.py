@@ -5,14 +5,13 @@ import asyncio
 import csv
 import io
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from typing import Final
 
 import msgspec
 from starlette.responses import Response
 
 from cyan.calls.api import unanswered
-from cyan.core.clock import iso_ms, to_ms
+from cyan.core.clock import iso_ms
 from cyan.core.ports import DeviceOfflineError, DeviceRefusedError, DeviceTimeoutError
 from cyan.devices.access import DeviceAccess
 from cyan.devices.api import get_device
@@ -27,6 +26,7 @@ from cyan.health.model import (
 )
 from cyan.health.service import Vitals
 from cyan.rest.call import Call
+from cyan.rest.dates import parse_date
 from cyan.rest.errors import ApiError
 from cyan.rest.registry import Reply, Route
 from cyan.rest.responses import json_response
@@ -104,10 +104,8 @@ def _read_date(call: Call, name: str, otherwise: int) -> int:
     if not text:
         return otherwise
     try:
-        stamp = datetime.fromisoformat(text)
-        # Without a zone it is UTC, as all times here.
-        return to_ms(stamp if stamp.tzinfo is not None else stamp.replace(tzinfo=UTC))
-    except (ValueError, OverflowError) as error:
+        return parse_date(text)
+    except ValueError as error:
         raise DateRangeError from error
 
 
