@@ -101,7 +101,7 @@ TABLE: dict[tuple[str, str], Row] = {
     ("POST", "/v1/devices/events"): Row(OWN_ONLY, fields={"name": "temperature"}),
     ("GET", "/v1/devices/events"): Row(OWN_ONLY),
     ("GET", "/v1/devices/events/{prefix*}"): Row(OWN_ONLY),
-    ("GET", "/v1/event_log"): Row(Expected(200, {"events": [], "next": None})),
+    ("GET", "/v1/event_log"): Row(OWN_ONLY),
     ("GET", "/v1/events"): Row(Expected(400, {"error": "event prefix filter is required"})),
     ("GET", "/v1/events/{prefix*}"): Row(OWN_ONLY),
     ("GET", "/v1/devices/{device}/events"): Row(DENIED),
