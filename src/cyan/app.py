@@ -20,8 +20,10 @@ from cyan.accounts import api as accounts_api
 from cyan.accounts.model import TokensRevoked
 from cyan.accounts.passwords import Passwords
 from cyan.accounts.people import People
+from cyan.accounts.service import Accounts, Policy, make_accounts
 from cyan.accounts.tokens import Tokens
 from cyan.audit.watch import OperatorWatch, Reaction
+from cyan.belongings import account_uses, device_counts
 from cyan.calls import api as calls_api
 from cyan.calls.service import Calls
 from cyan.core import metrics
@@ -32,20 +34,21 @@ from cyan.core.db import migrate
 from cyan.core.db.engine import Database
 from cyan.core.errors import ConfigError
 from cyan.core.ids import DeviceId, UserId
+from cyan.core.mail import Outbox, mailer_of
+from cyan.core.ports import Mail
 from cyan.core.secrets import Vault, open_vault
 from cyan.devices import api as devices_api
-from cyan.devices import keys as device_keys
 from cyan.devices import findapi, provisioningapi, transferapi
+from cyan.devices import keys as device_keys
 from cyan.devices.access import DeviceAccess
 from cyan.devices.claimcodes import ClaimCodes
 from cyan.devices.claiming import Claiming
 from cyan.devices.labels import Labels, read_fields
-from cyan.devices.letters import TransferLetters
-from cyan.devices.model import CELLULAR_PLATFORMS, DeviceKeyChanged
+from cyan.devices.letters import Post, TransferLetters
+from cyan.devices.model import DeviceKeyChanged
 from cyan.devices.ownership import Ownership
 from cyan.devices.presence import Presence
 from cyan.devices.provisioning import Provisioning
-from cyan.devices.registry import list_devices
 from cyan.devices.resource import DeviceResource
 from cyan.devices.transfers import Transfers
 from cyan.environment import api as environment_api
@@ -81,6 +84,7 @@ from cyan.rest.call import Call
 from cyan.rest.connection import BoundedConnection
 from cyan.rest.errors import described
 from cyan.rest.forwarding import Forwarding, is_local, parse_proxies
+from cyan.rest.ratelimit import limits_of
 from cyan.rest.registry import Registry, Reply, Route
 from cyan.rest.responses import json_response
 from cyan.rest.shapes import Readiness
@@ -116,6 +120,7 @@ class Parts:
     passwords: Passwords
     people: People
     tokens: Tokens
+    accounts: Accounts
     ownership: Ownership
     presence: Presence
     event_log: EventLog
@@ -144,6 +149,18 @@ def build(config: Config, *, log_factory: LogFactory = EventLog) -> Parts:
     refuse_to_forget(data, TCP_KEY_FILE, device_keys.has_any_connected(database, DEVICE_KEY_BYTES))
     passwords = Passwords()
     people, tokens = People(database, passwords), Tokens(database, clock, bus)
+    accounts = make_accounts(
+        db=database,
+        clock=clock,
+        bus=bus,
+        vault=vault,
+        passwords=passwords,
+        people=people,
+        tokens=tokens,
+        outbox=Outbox(mailer_of(config, clock)),
+        policy=Policy.of(config, api_url(config, config.http_port)),
+        uses=account_uses(),
+    )
     ownership, presence = Ownership(database), Presence(database)
     event_log = log_factory(database, clock)
     cursors = Cursors(cursor_key(database))
@@ -170,6 +187,7 @@ def build(config: Config, *, log_factory: LogFactory = EventLog) -> Parts:
         passwords=passwords,
         people=people,
         tokens=tokens,
+        accounts=accounts,
         ownership=ownership,
         presence=presence,
         event_log=event_log,
@@ -192,7 +210,7 @@ def _routes(parts: Parts) -> list[Route]:
     access = DeviceAccess(parts.database)
     claiming = Claiming(parts.database, parts.clock, parts.bus, parts.ownership, parts.presence)
     letters = TransferLetters(
-        parts.people, _post_nothing, api_url(parts.config, parts.config.http_port)
+        parts.people, _post(parts), api_url(parts.config, parts.config.http_port)
     )
     transfers = Transfers(parts.database, parts.clock, parts.bus, parts.ownership, letters)
     provisioning = Provisioning(
@@ -206,7 +224,7 @@ def _routes(parts: Parts) -> list[Route]:
     links = DeviceLinks(parts.gateway)
     calls = Calls(links)
     return [
-        *accounts_api.routes(parts.people, parts.tokens, _device_counts(parts.database)),
+        *accounts_api.routes(parts.accounts, device_counts(parts.database)),
         *devices_api.routes(access, claiming, transfers, provisioning, resource),
         *provisioningapi.routes(provisioning),
         *findapi.routes(access, labels),
@@ -239,19 +257,9 @@ def _routes(parts: Parts) -> list[Route]:
     ]
 
 
-def _post_nothing(to: str, subject: str, text: str) -> None:
-    """There is no mail yet: people see transfer requests in their list alone."""
-
-
-def _device_counts(database: Database) -> Callable[[UserId], accounts_api.DeviceCounts]:
-    """What `GET /v1/user` tells of a person's devices."""
-
-    def count(user_id: UserId) -> accounts_api.DeviceCounts:
-        own = list_devices(database, user_id)
-        cellular = sum(device.platform_id in CELLULAR_PLATFORMS for device in own)
-        return accounts_api.DeviceCounts(wifi=len(own) - cellular, cellular=cellular)
-
-    return count
+def _post(parts: Parts) -> Post:
+    """Letters of devices as mails."""
+    return lambda to, subject, text: parts.accounts.outbox.post(Mail(to, subject, text, "letter"))
 
 
 def _health(parts: Parts) -> Callable[[Call], Awaitable[Response]]:
@@ -304,6 +312,7 @@ def _reactions(parts: Parts) -> dict[str, Reaction]:
 
     return {
         "token.revoked": on_token_revoked,
+        "user.unlocked": lambda user_id: parts.accounts.logins.unblock(UserId(user_id)),
         "device.key_forgotten": on_key_forgotten,
         "device.disconnected": on_disconnected,
     }
@@ -316,6 +325,7 @@ def _jobs(parts: Parts) -> list[Coroutine[None, None, None]]:
         Retention(parts.database, parts.clock, days=days, mib=mib).run(),
         VitalsRetention(parts.database, parts.clock).run(),
         OperatorWatch(parts.database, _reactions(parts)).run(),
+        parts.accounts.outbox.run(),
     ]
 
 
@@ -375,7 +385,9 @@ class Server:
         jobs = [asyncio.create_task(job) for job in _jobs(parts)]
         if self._certificate is not None:
             jobs.append(asyncio.create_task(self._certificate.run()))
-        application = build_asgi(parts.registry, parts.tokens, parts.clock)
+        application = build_asgi(
+            parts.registry, parts.tokens, parts.clock, limits_of(config, parts.clock)
+        )
         asgi = Stoppable(Forwarding(application, proxies))
         server = _http_server(asgi, self._certificate)
         serving = asyncio.create_task(server.serve(sockets=[http]))

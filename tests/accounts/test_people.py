@@ -1,5 +1,6 @@
 """Accounts: made and changed by commands, seen by GET /v1/user."""
 
+import httpx
 import pytest
 
 from cyan.accounts.api import DeviceCounts, routes
@@ -14,14 +15,13 @@ from cyan.accounts.passwords import Passwords
 from cyan.accounts.people import People, create_user, find_user, list_users, set_password
 from cyan.accounts.tokens import Tokens
 from cyan.core.db.engine import Database
+from tests.accounts.conftest import Desk
 from tests.cast import Cast
 from tests.conftest import Serve
 
 
-async def test_a_person_reads_who_they_are(
-    serve: Serve, people: People, tokens: Tokens, cast: Cast
-) -> None:
-    client = serve(routes(people, tokens, lambda _user: DeviceCounts(wifi=2, cellular=1)))
+async def test_a_person_reads_who_they_are(serve: Serve, desk: Desk, cast: Cast) -> None:
+    client = serve(routes(desk.accounts, lambda _user: DeviceCounts(wifi=2, cellular=1)))
     answer = await client.get("/v1/user", headers=cast.ada.headers)
     assert answer.status_code == 200
     assert answer.json() == {
@@ -43,10 +43,7 @@ async def test_a_person_reads_who_they_are(
     }
 
 
-async def test_identify_tells_id_and_e_mail(
-    serve: Serve, people: People, tokens: Tokens, cast: Cast
-) -> None:
-    client = serve(routes(people, tokens))
+async def test_identify_tells_id_and_e_mail(client: httpx.AsyncClient, cast: Cast) -> None:
     answer = await client.get("/v1/user/identify?tracking=1", headers=cast.ada.headers)
     assert answer.json() == {"id": cast.ada.user_id, "email": "ada@example.com"}
 

@@ -5,23 +5,15 @@ import base64
 import httpx
 import pytest
 
-from cyan.accounts.api import routes
 from cyan.accounts.model import DEFAULT_EXPIRES_IN_S, KEEP_EXPIRED_S, TokensRevoked
-from cyan.accounts.people import People
-from cyan.accounts.tokens import Tokens, issue_token
+from cyan.accounts.tokens import issue_token
 from cyan.core.bus import Bus
 from cyan.core.clock import iso_ms
 from cyan.core.db.engine import Database
 from tests.cast import Cast, Person, bearer
 from tests.clock import HandClock
-from tests.conftest import Serve
 
 OK = {"ok": True}
-
-
-@pytest.fixture
-def client(serve: Serve, people: People, tokens: Tokens) -> httpx.AsyncClient:
-    return serve(routes(people, tokens))
 
 
 @pytest.fixture

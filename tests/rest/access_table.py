@@ -27,6 +27,9 @@ EXPIRED = Expected(
 OWN_ONLY = Expected(200)
 """The route shows or changes what is the caller's own; a stranger has nothing to be kept from."""
 DENIED = Expected(403, {"error": "Permission Denied"})
+CLOSED = Expected(403, {"ok": False})
+REFUSED = Expected(403, {"ok": False})
+BAD_CODE = Expected(400, {"ok": False})
 UNWELL = Expected(503, {"ok": False})
 MISSING = Expected(404, {"ok": False})
 """What is asked for by name is looked for among the caller's own things only."""
@@ -71,6 +74,24 @@ TABLE: dict[tuple[str, str], Row] = {
     ("DELETE", "/v1/access_tokens/{token}"): Row(Expected(200, {"ok": True})),
     ("GET", "/v1/user"): Row(OWN_ONLY),
     ("GET", "/v1/user/identify"): Row(OWN_ONLY),
+    # Sign-up is closed unless a setting opens it.
+    ("POST", "/v1/users"): Row(CLOSED, CLOSED, CLOSED),
+    ("PUT", "/v1/user"): Row(OWN_ONLY, fields={"account_info": {}}),
+    ("DELETE", "/v1/user"): Row(REFUSED, fields={"password": "not mine"}),
+    # Everybody is told that a mail was sent, whoever's address it is.
+    ("POST", "/v1/user/password-reset"): Row(
+        OWN_ONLY, OWN_ONLY, OWN_ONLY, fields={"username": "ada@example.com"}
+    ),
+    ("PUT", "/v1/user/password-reset"): Row(
+        BAD_CODE, BAD_CODE, BAD_CODE, fields={"token": "guessed", "password": "a good one"}
+    ),
+    ("GET", "/v1/user/mfa-enable"): Row(OWN_ONLY),
+    ("POST", "/v1/user/mfa-enable"): Row(BAD_CODE, fields={"mfa_token": "x", "otp": "123456"}),
+    ("PUT", "/v1/user/mfa-disable"): Row(REFUSED, fields={"current_password": "not mine"}),
+    ("GET", "/v1/clients"): Row(OWN_ONLY),
+    ("POST", "/v1/clients"): Row(OWN_ONLY, fields={"name": "lamp app", "type": "installed"}),
+    ("PUT", "/v1/clients/{client}"): Row(MISSING, fields={"name": "mine"}),
+    ("DELETE", "/v1/clients/{client}"): Row(MISSING),
     ("GET", "/v1/devices"): Row(OWN_ONLY),
     ("POST", "/v1/devices"): Row(
         Expected(403, {"ok": False, "errors": ["That belongs to someone else."]}),
@@ -133,9 +154,6 @@ TABLE: dict[tuple[str, str], Row] = {
 }
 
 PUBLIC_BUT_NOT_BUILT = {
-    ("POST", "/v1/users"),
-    ("POST", "/v1/user/password-reset"),
-    ("PUT", "/v1/user/password-reset"),
     ("GET", "/v1/firmware/device-os/{version}/{file}"),
     ("POST", "/v1/products/{product}/customers"),
 }

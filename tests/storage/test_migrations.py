@@ -63,3 +63,41 @@ def test_0002_can_be_taken_back(tmp_path: Path) -> None:
     config.attributes["engine"].dispose()
     assert tables(path) == before
     assert run(path, "SELECT id FROM devices_device") == [(LAMP,)]
+
+
+ADA = "5f0000000000000000000001"
+
+
+def test_0004_keeps_people_and_their_tokens_and_has_room_for_what_is_theirs(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "server.db"
+    at_revision(path, "0003")
+    run(path, "INSERT INTO accounts_user VALUES (?, 'ada@example.com', 'h', 0, 1, NULL)", (ADA,))
+    run(
+        path,
+        "INSERT INTO accounts_token (id, sha256, user_id, client_id, created_at_ms)"
+        " VALUES ('t', x'01', ?, 'particle-cli', 1)",
+        (ADA,),
+    )
+    at_revision(path, "0004")
+    run(path, "INSERT INTO accounts_profile VALUES (?, 'Ada', 'L', 0, '')", (ADA,))
+    run(path, "INSERT INTO accounts_reset VALUES (?, x'02', 1, 2)", (ADA,))
+    assert run(path, "SELECT username, password_hash FROM accounts_user") == [
+        ("ada@example.com", "h")
+    ]
+    assert run(path, "SELECT id FROM accounts_token") == [("t",)]
+
+
+def test_0004_can_be_taken_back(tmp_path: Path) -> None:
+    path = tmp_path / "server.db"
+    at_revision(path, "0003")
+    before = tables(path)
+    run(path, "INSERT INTO accounts_user VALUES (?, 'ada@example.com', 'h', 0, 1, NULL)", (ADA,))
+    at_revision(path, "0004")
+    run(path, "INSERT INTO accounts_profile VALUES (?, 'Ada', 'L', 0, '')", (ADA,))
+    config = migrate._alembic(path)
+    command.downgrade(config, "0003")
+    config.attributes["engine"].dispose()
+    assert tables(path) == before
+    assert run(path, "SELECT id FROM accounts_user") == [(ADA,)]

@@ -1,7 +1,12 @@
 """Hashing passwords: argon2id in threads of its own, so that the event loop never waits for it."""
 
 import asyncio
+import contextlib
+import os
+import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from typing import Final, TypeVar
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
@@ -16,8 +21,17 @@ MAX_WAITING = 64
 make everyone wait for minutes."""
 
 
+NICENESS: Final = 10
+"""Of the hashing threads and those that argon2 makes for itself: when the machine is busy, the loop
+with its devices goes first. Linux keeps niceness by thread."""
+
+T = TypeVar("T")
+
+
 class TooManyLoginsError(CyanError):
     """Too many logins are waiting. Try again in a moment."""
+
+    wait_s = 5.0
 
 
 class Passwords:
@@ -25,7 +39,9 @@ class Passwords:
 
     def __init__(self, hasher: PasswordHasher | None = None) -> None:
         self._hasher = hasher or PasswordHasher()
-        self._pool = ThreadPoolExecutor(WORKERS, thread_name_prefix="cyan-passwords")
+        self._pool = ThreadPoolExecutor(
+            WORKERS, thread_name_prefix="cyan-passwords", initializer=_give_way
+        )
         self._waiting = 0
         self._nobodys = self._hasher.hash("the password of no account")
 
@@ -38,16 +54,22 @@ class Passwords:
         None (no such account, or one without password) never matches, but takes as long, so that
         the time does not tell who has an account. Raises TooManyLoginsError.
         """
+        checked = stored or self._nobodys
+        right = await self._in_turn(lambda: self._verify(checked, password))
+        return right and stored is not None
+
+    async def hash(self, password: str) -> str:
+        """What is stored of a new password. Raises TooManyLoginsError."""
+        return await self._in_turn(lambda: self._hasher.hash(password))
+
+    async def _in_turn(self, work: Callable[[], T]) -> T:
         if self._waiting >= MAX_WAITING:
             raise TooManyLoginsError
         self._waiting += 1
         try:
-            right = await asyncio.get_running_loop().run_in_executor(
-                self._pool, self._verify, stored or self._nobodys, password
-            )
+            return await asyncio.get_running_loop().run_in_executor(self._pool, work)
         finally:
             self._waiting -= 1
-        return right and stored is not None
 
     def close(self) -> None:
         self._pool.shutdown(cancel_futures=True)
@@ -57,3 +79,8 @@ class Passwords:
             return self._hasher.verify(stored, password)
         except (VerificationError, InvalidHashError):
             return False
+
+
+def _give_way() -> None:
+    with contextlib.suppress(OSError, AttributeError):
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)

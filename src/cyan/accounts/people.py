@@ -2,7 +2,7 @@
 
 from sqlalchemy import Connection
 
-from cyan.accounts import store, tokens
+from cyan.accounts import proofstore, store, tokens
 from cyan.accounts.model import (
     UnknownUserError,
     User,
@@ -43,6 +43,9 @@ class People:
 
     def find(self, user_id: UserId) -> User | None:
         return store.find_user_by_id(self._db, user_id)
+
+    def password_hash(self, user_id: UserId) -> str | None:
+        return store.find_password_hash(self._db, user_id)
 
 
 def create_user(
@@ -111,6 +114,7 @@ def set_password(
         if user is None:
             raise UnknownUserError
         store.set_password(connection, user.id, hashed, at_ms)
+        proofstore.delete_reset(connection, user.id)
         record(connection, actor, "user.password_changed", f"user:{user.id}", at_ms=at_ms)
         if revoke_tokens:
             tokens.revoke_in(connection, store.of_user(connection, user.id), actor, at_ms)

@@ -1,4 +1,4 @@
-"""The SQL of accounts: users and their tokens."""
+"""The SQL of accounts: users, what belongs to them, and their tokens."""
 
 from typing import Any
 
@@ -12,6 +12,7 @@ from sqlalchemy import (
     Row,
     String,
     Table,
+    Text,
     bindparam,
     delete,
     func,
@@ -20,7 +21,7 @@ from sqlalchemy import (
     update,
 )
 
-from cyan.accounts.model import Token, User
+from cyan.accounts.model import Client, ClientType, Profile, Token, User
 from cyan.core.db.engine import Database
 from cyan.core.db.schema import metadata
 from cyan.core.ids import UserId
@@ -49,6 +50,56 @@ tokens = Table(
     Column("refresh_expires_at_ms", BigInteger),
 )
 
+profiles = Table(
+    "accounts_profile",
+    metadata,
+    Column("user_id", String(24), ForeignKey("accounts_user.id"), primary_key=True),
+    Column("first_name", String(100), nullable=False),
+    Column("last_name", String(100), nullable=False),
+    Column("business_account", Boolean, nullable=False),
+    Column("company_name", String(100), nullable=False),
+)
+
+totp = Table(
+    "accounts_totp",
+    metadata,
+    Column("user_id", String(24), ForeignKey("accounts_user.id"), primary_key=True),
+    Column("sealed_secret", LargeBinary, nullable=False),
+    Column("enabled_at_ms", BigInteger, nullable=False),
+    Column("last_step", BigInteger, nullable=False),
+)
+
+clients = Table(
+    "accounts_client",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("owner_id", String(24), ForeignKey("accounts_user.id"), nullable=False, index=True),
+    Column("name", String(64), nullable=False),
+    Column("type", String(16), nullable=False),
+    Column("secret_sha256", LargeBinary(32), nullable=False),
+    Column("redirect_uri", Text),
+    Column("scope", String(200)),
+    Column("created_at_ms", BigInteger, nullable=False),
+)
+
+invitations = Table(
+    "accounts_invitation",
+    metadata,
+    Column("sha256", LargeBinary(32), primary_key=True),
+    Column("username", String(254), nullable=False),
+    Column("created_at_ms", BigInteger, nullable=False),
+    Column("expires_at_ms", BigInteger, nullable=False),
+)
+
+resets = Table(
+    "accounts_reset",
+    metadata,
+    Column("user_id", String(24), ForeignKey("accounts_user.id"), primary_key=True),
+    Column("sha256", LargeBinary(32), nullable=False, unique=True),
+    Column("created_at_ms", BigInteger, nullable=False),
+    Column("expires_at_ms", BigInteger, nullable=False),
+)
+
 _USER_COLUMNS = (
     users.c.id,
     users.c.username,
@@ -73,6 +124,9 @@ _SET_PASSWORD = (
     .where(users.c.id == bindparam("of"))
     .values(password_hash=bindparam("hash"), password_changed_at_ms=bindparam("at_ms"))
 )
+_SET_USERNAME = (
+    update(users).where(users.c.id == bindparam("of")).values(username=bindparam("name"))
+)
 
 _LIVING = (tokens.c.expires_at_ms.is_(None)) | (tokens.c.expires_at_ms > bindparam("now_ms"))
 _LIVING_OF_USER = (
@@ -90,10 +144,34 @@ _BY_REFRESH = select(*_TOKEN_COLUMNS, tokens.c.refresh_expires_at_ms).where(
     tokens.c.refresh_sha256 == bindparam("sha256")
 )
 _OF_USER = select(*_TOKEN_COLUMNS).where(tokens.c.user_id == bindparam("user_id"))
+_OF_CLIENT = select(*_TOKEN_COLUMNS).where(tokens.c.client_id == bindparam("client_id"))
 _DELETE_TOKEN = delete(tokens).where(tokens.c.id == bindparam("token_id"))
 _DELETE_ENDED = delete(tokens).where(
     tokens.c.user_id == bindparam("user_id"), tokens.c.expires_at_ms < bindparam("before_ms")
 )
+
+_PROFILE = select(profiles).where(profiles.c.user_id == bindparam("of"))
+_DELETE_PROFILE = delete(profiles).where(profiles.c.user_id == bindparam("of"))
+_CLIENT_COLUMNS = (
+    clients.c.id,
+    clients.c.owner_id,
+    clients.c.name,
+    clients.c.type,
+    clients.c.redirect_uri,
+    clients.c.scope,
+)
+_CLIENT = select(*_CLIENT_COLUMNS, clients.c.secret_sha256).where(clients.c.id == bindparam("id"))
+_CLIENTS_OF = (
+    select(*_CLIENT_COLUMNS)
+    .where(clients.c.owner_id == bindparam("of"))
+    .order_by(clients.c.created_at_ms, clients.c.id)
+)
+_CHANGE_CLIENT = (
+    update(clients)
+    .where(clients.c.id == bindparam("of"))
+    .values(name=bindparam("new_name"), scope=bindparam("new_scope"))
+)
+_DELETE_CLIENT = delete(clients).where(clients.c.id == bindparam("of"))
 
 AUTHENTICATE = (
     "SELECT t.user_id, u.username, t.id, t.client_id, t.expires_at_ms, u.is_operator"
@@ -123,6 +201,12 @@ def user_by_name(connection: Connection, username: str) -> User | None:
     return None if row is None else _user(row)
 
 
+def user_in(connection: Connection, user_id: UserId) -> User | None:
+    """As `find_user_by_id`, inside a transaction."""
+    row = connection.execute(_USER_BY_ID, {"user_id": user_id}).first()
+    return None if row is None else _user(row)
+
+
 def add_user(
     connection: Connection,
     user_id: UserId,
@@ -149,8 +233,95 @@ def password_hash(connection: Connection, user_id: UserId) -> str | None:
     return found
 
 
+def find_password_hash(db: Database, user_id: UserId) -> str | None:
+    row = db.row(_PASSWORD_HASH, {"user_id": user_id})
+    return None if row is None else row.password_hash
+
+
 def set_password(connection: Connection, user_id: UserId, hashed: str, at_ms: int) -> None:
     connection.execute(_SET_PASSWORD, {"of": user_id, "hash": hashed, "at_ms": at_ms})
+
+
+def set_username(connection: Connection, user_id: UserId, username: str) -> None:
+    connection.execute(_SET_USERNAME, {"of": user_id, "name": username})
+
+
+def delete_user(connection: Connection, user_id: UserId) -> None:
+    """The account and all that belongs to it here; its tokens must be gone before."""
+    for table in (profiles, totp, resets):
+        connection.execute(delete(table).where(table.c.user_id == user_id))
+    connection.execute(delete(clients).where(clients.c.owner_id == user_id))
+    connection.execute(delete(users).where(users.c.id == user_id))
+
+
+def find_profile(db: Database, user_id: UserId) -> Profile:
+    """The profile of a user; an empty one when nothing was ever said."""
+    row = db.row(_PROFILE, {"of": user_id})
+    if row is None:
+        return Profile()
+    return Profile(row.first_name, row.last_name, row.business_account, row.company_name)
+
+
+def set_profile(connection: Connection, user_id: UserId, profile: Profile) -> None:
+    connection.execute(_DELETE_PROFILE, {"of": user_id})
+    values = {
+        "user_id": user_id,
+        "first_name": profile.first_name,
+        "last_name": profile.last_name,
+        "business_account": profile.business_account,
+        "company_name": profile.company_name,
+    }
+    connection.execute(insert(profiles), values)
+
+
+def find_client(db: Database, client_id: str) -> tuple[Client, bytes] | None:
+    """An OAuth client of somebody's, and the digest of its secret."""
+    row = db.row(_CLIENT, {"id": client_id})
+    return None if row is None else (_client(row), row.secret_sha256)
+
+
+def client_in(connection: Connection, client_id: str) -> Client | None:
+    """As `find_client`, inside a transaction."""
+    row = connection.execute(_CLIENT, {"id": client_id}).first()
+    return None if row is None else _client(row)
+
+
+def list_clients(db: Database, owner_id: UserId) -> list[Client]:
+    """The OAuth clients of a user, oldest first."""
+    return [_client(row) for row in db.rows(_CLIENTS_OF, {"of": owner_id})]
+
+
+def clients_of(connection: Connection, owner_id: UserId) -> list[Client]:
+    """As `list_clients`, inside a transaction."""
+    return [_client(row) for row in connection.execute(_CLIENTS_OF, {"of": owner_id})]
+
+
+def add_client(connection: Connection, client: Client, secret_sha256: bytes, at_ms: int) -> None:
+    values = {
+        "id": client.id,
+        "owner_id": client.owner_id,
+        "name": client.name,
+        "type": client.type.value,
+        "secret_sha256": secret_sha256,
+        "redirect_uri": client.redirect_uri,
+        "scope": client.scope,
+        "created_at_ms": at_ms,
+    }
+    connection.execute(insert(clients), values)
+
+
+def change_client(connection: Connection, client: Client) -> None:
+    values = {"of": client.id, "new_name": client.name, "new_scope": client.scope}
+    connection.execute(_CHANGE_CLIENT, values)
+
+
+def delete_client(connection: Connection, client_id: str) -> None:
+    connection.execute(_DELETE_CLIENT, {"of": client_id})
+
+
+def of_client(connection: Connection, client_id: str) -> list[Token]:
+    """All tokens that were made with an OAuth client, whoever's they are."""
+    return [_token(row) for row in connection.execute(_OF_CLIENT, {"client_id": client_id})]
 
 
 def add_token(
@@ -227,4 +398,15 @@ def _token(row: Row[*tuple[Any, ...]]) -> Token:
         client_id=row.client_id,
         created_at_ms=row.created_at_ms,
         expires_at_ms=row.expires_at_ms,
+    )
+
+
+def _client(row: Row[*tuple[Any, ...]]) -> Client:
+    return Client(
+        id=row.id,
+        owner_id=UserId(row.owner_id),
+        name=row.name,
+        type=ClientType(row.type),
+        redirect_uri=row.redirect_uri,
+        scope=row.scope,
     )

@@ -10,7 +10,6 @@ from collections.abc import Callable, Sequence
 from sqlalchemy import Connection
 
 from cyan.accounts import store
-from cyan.accounts.clients import SERVER
 from cyan.accounts.model import (
     DEFAULT_EXPIRES_IN_S,
     KEEP_EXPIRED_S,
@@ -27,6 +26,9 @@ from cyan.core.clock import Clock, SystemClock
 from cyan.core.db.engine import Database
 from cyan.core.ids import UserId, new_object_id, new_token
 from cyan.rest.auth import Caller, ExpiredTokenError, InvalidTokenError
+
+SERVER = "cyan"
+"""Stands as the client of tokens that a command made."""
 
 
 def digest(secret: str) -> bytes:
@@ -71,6 +73,24 @@ class Tokens:
 
         return await self._db.write(work)
 
+    async def issue_to_client(
+        self, user_id: UserId, client_id: str, expires_in_s: int
+    ) -> NewToken | None:
+        """A token for the owner of an OAuth client, whose secret was shown; 0 seconds: without end.
+
+        None when the client was deleted in the meantime. Raises TooManyTokensError.
+        """
+        new = _make(user_id, client_id, expires_in_s, self._clock.now_ms())
+
+        def work(connection: Connection) -> NewToken | None:
+            client = store.client_in(connection, client_id)
+            if client is None or client.owner_id != user_id:
+                return None
+            _add(connection, new, actor=f"client:{client_id}"[:64])
+            return new
+
+        return await self._db.write(work)
+
     async def renew(self, refresh_token: str, client_id: str, expires_in_s: int) -> NewToken | None:
         """A new token in place of the one that came with this refresh token; None if it is no good.
 
@@ -108,14 +128,17 @@ class Tokens:
 
         await self._revoke(choose)
 
-    async def revoke_of(self, user_id: UserId, token_id: str | None = None) -> None:
-        """End the user's token with this handle, or all of them. A stranger's is left alone."""
+    async def revoke_of(
+        self, user_id: UserId, token_id: str | None = None, *, keep: str | None = None
+    ) -> None:
+        """End the user's token with this handle, or all of them but the one with the handle `keep`.
+        A stranger's is left alone."""
 
         def choose(connection: Connection) -> list[Token]:
             return [
                 token
                 for token in store.of_user(connection, user_id)
-                if token_id is None or token.id == token_id
+                if (token_id is None or token.id == token_id) and token.id != keep
             ]
 
         await self._revoke(choose)

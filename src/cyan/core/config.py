@@ -14,9 +14,15 @@ ENV_PREFIX = "CYAN_"
 
 
 def _setting(
-    default: Any, help_text: str, *, low: int | None = None, high: int | None = None
+    default: Any,
+    help_text: str,
+    *,
+    low: int | None = None,
+    high: int | None = None,
+    secret: bool = False,
 ) -> Any:
-    return field(default=default, metadata={"help": help_text, "low": low, "high": high})
+    metadata = {"help": help_text, "low": low, "high": high}
+    return field(default=default, metadata=metadata, repr=not secret)
 
 
 @dataclass(frozen=True)
@@ -74,12 +80,57 @@ class Config:
     max_connections: int = _setting(
         15_000, "Connections over TCP at the same time; open files may set a lower limit.", low=1
     )
+    sign_up: str = _setting(
+        "closed",
+        "Who may make an account over the API: `closed`: nobody. `invited`: who has a code of `cyan"
+        " user invite`. `open`: anybody.",
+    )
+    mail_from: str = _setting("cyan@localhost", "Sender of mails to people.")
+    smtp_host: str = _setting(
+        "", "Mail server. If empty, mails become files in the folder `mail` of the data folder."
+    )
+    smtp_port: int = _setting(587, "Port of the mail server.", low=1, high=65535)
+    smtp_security: str = _setting(
+        "starttls", "`starttls`, `tls` (port 465), or `none` for a mail server on this machine."
+    )
+    smtp_username: str = _setting("", "Login at the mail server; none if empty.")
+    smtp_password: str = _setting("", "Its password.", secret=True)
+    rate_limit_requests: int = _setting(
+        10_000, "Requests of one address in 5 minutes; 0 for no limit.", low=0
+    )
+    rate_limit_sensitive: int = _setting(
+        100,
+        "Requests of one address in 5 minutes to each of: login, tokens, accounts, password reset,"
+        " opening streams; 0 for no limit.",
+        low=0,
+    )
+    rate_limit_streams: int = _setting(
+        100, "Event streams that one address may have open; 0 for no limit.", low=0
+    )
+    login_failures: int = _setting(
+        10, "Failed logins after which an address has to wait; 0 for no limit.", low=0
+    )
+    login_failures_account: int = _setting(
+        50,
+        "Failed logins after which an account has to wait, except at addresses where it logged in"
+        " before; 0 for no limit.",
+        low=0,
+    )
+    login_block_s: int = _setting(1800, "How long they have to wait, seconds.", low=1)
+    limit_loopback: str = _setting(
+        "yes",
+        "Whether these limits hold for this machine too: `yes` or `no`. Behind a web server without"
+        " X-Forwarded-For everybody is this machine. `cyan dev` has `no`.",
+    )
     log_format: str = _setting("text", "`text` for people, `json` for machines.")
     log_level: str = _setting("info", "Least level that is logged: debug, info, warning, error.")
 
     def __post_init__(self) -> None:
         choices = {
             "enrolment": ("registered", "open"),
+            "sign_up": ("closed", "invited", "open"),
+            "smtp_security": ("starttls", "tls", "none"),
+            "limit_loopback": ("yes", "no"),
             "log_format": ("text", "json"),
             "log_level": ("debug", "info", "warning", "error"),
         }

@@ -4,9 +4,10 @@ from datetime import datetime
 from typing import Protocol
 
 import msgspec
+from sqlalchemy import Connection
 
 from cyan.core.errors import CyanError
-from cyan.core.ids import DeviceId
+from cyan.core.ids import DeviceId, UserId
 
 
 class DeviceOfflineError(CyanError):
@@ -68,6 +69,35 @@ class DeviceLink(Protocol):
     def request_vitals(self, device_id: DeviceId) -> None:
         """Ask for vitals, without waiting: the answer goes the way of those that a device sends by
         itself, and firmware that has none gives none."""
+        ...
+
+
+class Mail(msgspec.Struct, frozen=True):
+    """One mail in plain text. `kind` is a word for the log."""
+
+    to: str
+    subject: str
+    text: str
+    kind: str
+
+
+class Mailer(Protocol):
+    """The way to a person's mailbox."""
+
+    async def send(self, mail: Mail) -> None:
+        """Returns when the mail was taken over; raises OSError or the mail library's errors."""
+        ...
+
+
+class AccountUse(Protocol):
+    """What a feature has of an account, for when the account is to be deleted."""
+
+    def reason_to_stay(self, connection: Connection, user_id: UserId) -> str | None:
+        """What must be released first, as a sentence; None when nothing is in the way."""
+        ...
+
+    def forget(self, connection: Connection, user_id: UserId) -> None:
+        """Delete what is left of the account, in the transaction that deletes it."""
         ...
 
 

@@ -22,6 +22,7 @@ from cyan.rest.errors import (
     token_missing,
     token_refused,
 )
+from cyan.rest.ratelimit import RateLimits
 from cyan.rest.registry import MalformedPathError, Match, Registry
 from cyan.rest.responses import json_response
 
@@ -38,16 +39,28 @@ _FORM_METHODS = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 _log = structlog.get_logger(__name__)
 
 
-def build_asgi(registry: Registry, authenticator: Authenticator, clock: Clock) -> ASGIApp:
+def build_asgi(
+    registry: Registry,
+    authenticator: Authenticator,
+    clock: Clock,
+    limits: RateLimits | None = None,
+) -> ASGIApp:
     """The application over these routes; routes may still be added to the registry later."""
-    return _Application(registry, authenticator, clock)
+    return _Application(registry, authenticator, clock, limits)
 
 
 class _Application:
-    def __init__(self, registry: Registry, authenticator: Authenticator, clock: Clock) -> None:
+    def __init__(
+        self,
+        registry: Registry,
+        authenticator: Authenticator,
+        clock: Clock,
+        limits: RateLimits | None,
+    ) -> None:
         self._registry = registry
         self._authenticator = authenticator
         self._clock = clock
+        self._limits = limits
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -65,11 +78,15 @@ class _Application:
         raw_path: bytes = scope.get("raw_path") or scope["path"].encode()
         label = metrics.UNMATCHED
         call: Call | None = None
+        held: str | None = None
         status = 0
         try:
             try:
                 match = self._find(method, raw_path)
                 label = match.route.path
+                if self._limits is not None:
+                    host = (scope.get("client") or ("",))[0]
+                    held = self._limits.admit(match.route.method, label, host)
                 call = Call(
                     Request(scope, receive),
                     match.path,
@@ -94,6 +111,8 @@ class _Application:
             await response(scope, receive, send)
         finally:
             seconds = self._clock.monotonic() - started
+            if held is not None and self._limits is not None:
+                self._limits.release(held)
             if call is not None:
                 await call.close()
             metrics.observe(method, label, status, seconds)

@@ -18,9 +18,6 @@ _ROOTS = {"S": "/v1", "P": "/v1/products/{product}", "O": "/v1/orgs/{org}"}
 """Sandbox (a person's own), product, organization: many paths exist under two or three of them."""
 
 _AUTH = {
-    "POST /v1/users": Auth.NONE,
-    "POST /v1/user/password-reset": Auth.NONE,
-    "PUT /v1/user/password-reset": Auth.NONE,
     "GET /v1/build_targets": Auth.OPTIONAL,
     "GET /v1/firmware/device-os/{version}/{file}": Auth.NONE,
     "POST /v1/products/{product}/customers": Auth.NONE,
@@ -28,21 +25,9 @@ _AUTH = {
 """Where the platform asks for no token (rest-api-core.md §1.2); every other line asks for one."""
 
 _TABLE = {
-    "Sign-up over the API is not built yet; the operator makes accounts with `cyan user add`.": """
-        POST               S  /users
-    """,
-    "Changing or deleting one's account over the API is not built yet; `cyan user passwd` sets a "
-    "password.": """
-        PUT DELETE         S  /user
-        POST PUT           S  /user/password-reset
-    """,
-    "A second factor for logins is not built yet.": """
-        GET POST           S  /user/mfa-enable
-        PUT                S  /user/mfa-disable
-    """,
-    "OAuth clients of one's own are not built yet.": """
-        GET POST           SP /clients
-        PUT DELETE         SP /clients/{client}
+    "OAuth clients of products are not built yet.": """
+        GET POST           P  /clients
+        PUT DELETE         P  /clients/{client}
     """,
     "Claim codes for the customers of a product are not built yet.": """
         POST               P  /device_claims

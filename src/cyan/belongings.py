@@ -1,0 +1,72 @@
+"""What features have of an account: for who asks, and for when the account is deleted."""
+
+from collections.abc import Callable
+
+from sqlalchemy import Column, Connection, delete, func, select
+
+from cyan.accounts.userapi import DeviceCounts
+from cyan.core.db.engine import Database
+from cyan.core.ids import UserId
+from cyan.core.ports import AccountUse
+from cyan.devices.model import CELLULAR_PLATFORMS
+from cyan.devices.registry import list_devices
+from cyan.devices.store import devices_claim_code, devices_device, devices_registrar
+from cyan.devices.transferstore import devices_transfer
+from cyan.environment.store import environment_layer
+from cyan.plans.store import plans_account
+from cyan.secrets.store import secrets_secret
+
+
+def device_counts(database: Database) -> Callable[[UserId], DeviceCounts]:
+    """What `GET /v1/user` tells of a person's devices."""
+
+    def count(user_id: UserId) -> DeviceCounts:
+        own = list_devices(database, user_id)
+        cellular = sum(device.platform_id in CELLULAR_PLATFORMS for device in own)
+        return DeviceCounts(wifi=len(own) - cellular, cellular=cellular)
+
+    return count
+
+
+def account_uses() -> list[AccountUse]:
+    """One for each feature that has something of accounts."""
+    return [
+        OwnedDevices(),
+        OwnRows(
+            devices_claim_code.c.owner_id,
+            devices_registrar.c.user_id,
+            devices_transfer.c.owner_id,
+            devices_transfer.c.requester_id,
+            environment_layer.c.owner_id,
+            plans_account.c.user_id,
+            secrets_secret.c.owner_id,
+        ),
+    ]
+
+
+class OwnRows:
+    """Rows that go with the account. `columns` hold the id of whose they are."""
+
+    def __init__(self, *columns: Column[str]) -> None:
+        self._columns = columns
+
+    def reason_to_stay(self, connection: Connection, user_id: UserId) -> str | None:
+        return None
+
+    def forget(self, connection: Connection, user_id: UserId) -> None:
+        for column in self._columns:
+            connection.execute(delete(column.table).where(column == user_id))
+
+
+class OwnedDevices:
+    """Devices are released first: their person decides what becomes of them."""
+
+    def reason_to_stay(self, connection: Connection, user_id: UserId) -> str | None:
+        owned = select(func.count()).where(devices_device.c.owner_id == user_id)
+        count = connection.execute(owned).scalar_one()
+        if not count:
+            return None
+        return f"The account still owns {count} devices. Release them first."
+
+    def forget(self, connection: Connection, user_id: UserId) -> None:
+        pass
