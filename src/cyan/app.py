@@ -43,11 +43,12 @@ from cyan.devices import keys as device_keys
 from cyan.devices.access import DeviceAccess
 from cyan.devices.claimcodes import ClaimCodes
 from cyan.devices.claiming import Claiming
+from cyan.devices.flags import ForcedUpdates
 from cyan.devices.labels import Labels, read_fields
 from cyan.devices.letters import Post, TransferLetters
-from cyan.devices.model import DeviceKeyChanged
+from cyan.devices.model import DeviceKeyChanged, UpdatesForced
 from cyan.devices.ownership import Ownership
-from cyan.devices.presence import Presence
+from cyan.devices.presence import DeviceOnline, Presence
 from cyan.devices.provisioning import Provisioning
 from cyan.devices.resource import DeviceResource
 from cyan.devices.transfers import Transfers
@@ -218,11 +219,15 @@ def _routes(parts: Parts) -> list[Route]:
     )
     resource = DeviceResource(parts.database, parts.clock, parts.presence)
     labels = Labels(parts.database, parts.clock, parts.vault)
+    resource.add_key(devices_api.forced_key(parts.bus))
     resource.add_reader(read_fields)
     resource.add_reader(labels.read_detail, detail_only=True)
     claim_codes = ClaimCodes(parts.database, parts.clock, parts.bus, parts.ownership)
     links = DeviceLinks(parts.gateway)
     calls = Calls(links)
+    forced = ForcedUpdates(parts.database, links)
+    parts.bus.subscribe(UpdatesForced, forced.on_changed)
+    parts.bus.subscribe(DeviceOnline, forced.on_online)
     return [
         *accounts_api.routes(parts.accounts, device_counts(parts.database)),
         *devices_api.routes(access, claiming, transfers, provisioning, resource),

@@ -87,7 +87,8 @@ class FakeLink:
         device = self._devices.get(device_id)
         if device is None:
             return False
-        device.received.append(("event", name))
+        said = name if data is None else f"{name}={data.decode()}"
+        device.received.append(("event", said))
         return True
 
     def request_vitals(self, device_id: DeviceId) -> None:

@@ -151,8 +151,6 @@ async def test_a_key_that_nobody_knows_does_not_hinder_the_others(world: World) 
     "body",
     [
         {"flash": True},
-        {"firmware_updates_forced": True},
-        {"development": True},
         {"desired_firmware_version": None},
         {"groups": ["a"]},
         {"app": "tinker"},

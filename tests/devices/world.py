@@ -16,11 +16,18 @@ from cyan.devices import claimcodes, description, findapi, provisioningapi, regi
 from cyan.devices.access import DeviceAccess
 from cyan.devices.claimcodes import ClaimCodes, Outcome
 from cyan.devices.claiming import Claiming
+from cyan.devices.flags import ForcedUpdates
 from cyan.devices.keys import REGISTERED
 from cyan.devices.labels import Labels, read_fields
-from cyan.devices.model import Device, DeviceClaimed, DeviceKeyChanged, DeviceReleased
+from cyan.devices.model import (
+    Device,
+    DeviceClaimed,
+    DeviceKeyChanged,
+    DeviceReleased,
+    UpdatesForced,
+)
 from cyan.devices.ownership import Ownership
-from cyan.devices.presence import Presence
+from cyan.devices.presence import DeviceOnline, Presence
 from cyan.devices.provisioning import Provisioning
 from cyan.devices.resource import DeviceResource
 from cyan.devices.transfers import Transfer, Transfers
@@ -152,6 +159,7 @@ def make_world(
     claiming = Claiming(db, clock, bus, ownership, presence)
     claim_codes = ClaimCodes(db, clock, bus, ownership)
     resource = DeviceResource(db, clock, presence)
+    resource.add_key(devices_api.forced_key(bus))
     letters = SentLetters()
     transfers = Transfers(db, clock, bus, ownership, letters)
     vault = Vault(bytes(32))
@@ -160,6 +168,9 @@ def make_world(
     resource.add_reader(labels.read_detail, detail_only=True)
     provisioning = Provisioning(db, clock, bus, ownership, REGISTERED)
     link = FakeLink(clock, presence)
+    forced = ForcedUpdates(db, link)
+    bus.subscribe(UpdatesForced, forced.on_changed)
+    bus.subscribe(DeviceOnline, forced.on_online)
     client = serve(
         [
             *devices_api.routes(access, claiming, transfers, provisioning, resource),

@@ -3,16 +3,19 @@
 from starlette.datastructures import UploadFile
 from starlette.responses import Response
 
+from cyan.core.bus import Bus
 from cyan.core.errors import InvalidError
 from cyan.devices import shapes
 from cyan.devices.access import DeviceAccess
 from cyan.devices.claimcodes import ClaimCodes, TooManyClaimCodesError
 from cyan.devices.claiming import BelongsToSomeoneElseError, Claiming, NotOnlineError
+from cyan.devices.flags import read_flag, set_development, set_updates_forced
 from cyan.devices.model import (
     Device,
     InvalidDeviceNameError,
     InvalidNotesError,
     UnknownDeviceError,
+    UpdatesForced,
     check_name,
     check_notes,
 )
@@ -202,6 +205,31 @@ def _prepare_notes(value: object) -> StoredChange:
     )
 
 
+def _prepare_development(value: object) -> StoredChange:
+    flag = read_flag("development", value)
+    return lambda connection, device, caller, at_ms: set_development(
+        connection, device.id, caller.user_id, flag, at_ms=at_ms
+    )
+
+
+def _prepare_forced(value: object) -> StoredChange:
+    flag = read_flag("firmware_updates_forced", value)
+    return lambda connection, device, caller, at_ms: set_updates_forced(
+        connection, device.id, caller.user_id, flag, at_ms=at_ms
+    )
+
+
+def forced_key(bus: Bus) -> StoredKey:
+    """The key `firmware_updates_forced`, whose change is told on the bus."""
+    return StoredKey(
+        "firmware_updates_forced",
+        _prepare_forced,
+        lambda device, fields: bus.publish(
+            UpdatesForced(device.id, bool(fields["firmware_updates_forced"]))
+        ),
+    )
+
+
 def routes(
     access: DeviceAccess,
     claiming: Claiming,
@@ -209,9 +237,10 @@ def routes(
     provisioning: Provisioning,
     resource: DeviceResource,
 ) -> list[Route]:
-    """The routes of this feature; gives `resource` the keys `name` and `notes`."""
+    """The routes of this feature; gives `resource` the keys `name`, `notes`, `development`."""
     resource.add_key(StoredKey("name", _prepare_name))
     resource.add_key(StoredKey("notes", _prepare_notes))
+    resource.add_key(StoredKey("development", _prepare_development))
     on = _Endpoints(access, claiming, transfers, provisioning, resource)
     one = "/v1/devices/{device}"
     return [

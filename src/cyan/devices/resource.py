@@ -32,9 +32,7 @@ UNBUILT_KEYS: Final = frozenset(
         "app_id",
         "build_target_version",
         "desired_firmware_version",
-        "development",
         "file_type",
-        "firmware_updates_forced",
         "flash",
         "groups",
         "latest",
@@ -71,6 +69,7 @@ class DeviceSummary(msgspec.Struct, frozen=True):
     platform_id: int | None
     cellular: bool
     notes: str | None
+    development: bool
     functions: tuple[str, ...]
     variables: dict[str, str]
     status: str
@@ -116,10 +115,12 @@ LiveChange = Callable[[Device, Caller], Awaitable[Mapping[str, object]]]
 
 @dataclass(frozen=True, slots=True)
 class StoredKey:
-    """A key that changes rows. `prepare` checks the value (raises InvalidError) and keeps it."""
+    """A key that changes rows. `prepare` checks the value (raises InvalidError) and keeps it;
+    `on_stored` gets its fields of the reply after the commit."""
 
     name: str
     prepare: Callable[[object], StoredChange]
+    on_stored: Callable[[Device, Mapping[str, object]], None] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,7 +187,8 @@ class DeviceResource:
                 f"The request changes nothing; it may have: {', '.join(sorted(known))}."
             )
         live = [key.prepare(values[name]) for name, key in self._live.items() if name in values]
-        stored = [key.prepare(values[name]) for name, key in self._stored.items() if name in values]
+        keys = [key for name, key in self._stored.items() if name in values]
+        stored = [key.prepare(values[key.name]) for key in keys]
         reply: dict[str, object] = {"id": device.id}
         for act in live:
             reply.update(await act(device, caller))
@@ -195,8 +197,10 @@ class DeviceResource:
             written = await self._db.write(
                 lambda connection: [change(connection, device, caller, at_ms) for change in stored]
             )
-            for fields in written:
+            for key, fields in zip(keys, written, strict=True):
                 reply.update(fields)
+                if key.on_stored is not None:
+                    key.on_stored(device, fields)
             reply["updated_at"] = iso_ms(at_ms)
         return reply
 
@@ -223,6 +227,7 @@ class DeviceResource:
             platform_id=device.platform_id,
             cellular=device.platform_id in CELLULAR_PLATFORMS,
             notes=device.notes,
+            development=bool(device.development),
             functions=device.functions,
             variables={
                 name: TYPE_NAMES.get(code, UNKNOWN_TYPE) for name, code in device.variables.items()
@@ -243,7 +248,10 @@ def _detail(device: Device, owner: str) -> DeviceDetail:
         owner=owner,
         # A device that did not say otherwise takes updates (device-protocol.md §5.7).
         firmware_updates_enabled=device.updates_enabled is not False,
-        firmware_updates_forced=device.updates_forced is True,
+        # What its owner wants; without a word from them, what it said of itself.
+        firmware_updates_forced=bool(
+            device.updates_forced if device.forces_updates is None else device.forces_updates
+        ),
         device_protection={"status": "disabled"},
         current_build_target=release,
         default_build_target=release,

@@ -47,6 +47,8 @@ class ChangeRequest(msgspec.Struct, omit_defaults=True):
 
     name: str | msgspec.UnsetType = msgspec.UNSET
     notes: str | msgspec.UnsetType | None = msgspec.UNSET
+    development: bool | str | msgspec.UnsetType = msgspec.UNSET
+    firmware_updates_forced: bool | str | msgspec.UnsetType = msgspec.UNSET
     signal: str | int | bool | msgspec.UnsetType = msgspec.UNSET
 
 
