@@ -82,6 +82,12 @@ class ParticleCli:
                 pass  # what it is about to do; the empty line comes when the stream is open
             yield reader
 
+    @contextmanager
+    def started(self, *arguments: str) -> "Iterator[EventReader]":
+        """A running command that does not end by itself."""
+        with _started([*self.command, *arguments], self.environment) as process:
+            yield EventReader(process)
+
     def use(self, api_url: str, access_token: str, username: str) -> None:
         """Point it at a server and log it in, as `profile` and `login` leave it."""
         folder = self.home / ".particle"

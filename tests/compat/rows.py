@@ -76,7 +76,8 @@ here: changeUserPassword · trackingIdentity
 here: deleteAccessToken · deleteCurrentAccessToken · deleteActiveAccessTokens
 here: listDevices · getDevice · claimDevice · removeDevice · renameDevice · signalDevice
 here: setDeviceNotes · getClaimCode · getVariable · callFunction · sendPublicKey
-product: provisionDevice · addDeviceToProduct · removeDeviceOwner · markAsDevelopmentDevice
+here: provisionDevice
+product: addDeviceToProduct · removeDeviceOwner · markAsDevelopmentDevice
 product: lockDeviceProductFirmware · unlockDeviceProductFirmware · updateDevice
 product: unprotectDevice
 firmware: flashDevice

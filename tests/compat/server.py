@@ -72,9 +72,13 @@ class Server:
 
     def add_user(self, username: str, password: str) -> None:
         """Make another account, as the operator does beside the running server."""
-        subprocess.run(
-            [CYAN, "user", "add", username, "--password", password, "--data", self.data], check=True
-        )
+        self.run("user", "add", username, "--password", password)
+
+    def run(self, *arguments: str) -> str:
+        """Run a command of the operator beside the running server; what it printed."""
+        return subprocess.run(
+            [CYAN, *arguments, "--data", self.data], check=True, capture_output=True, text=True
+        ).stdout
 
     def kill(self) -> None:
         """End it as a power cut would."""

@@ -39,6 +39,13 @@ def test_variable_get_all_reads_it_from_every_device(cli: ParticleCli, server: S
     assert sorted(said[1:]) == sorted(f"{device.id}, 42" for device in server.own_devices)
 
 
+@proves("variable monitor")
+def test_variable_monitor_reads_it_again_and_again(cli: ParticleCli, server: Server) -> None:
+    with cli.started("variable", "monitor", server.own_devices[0].id, "answer") as reader:
+        said = [reader.read_line() for _ in range(4)]
+    assert said.count("42") >= 2
+
+
 def test_variable_get_of_an_unknown_name_fails(cli: ParticleCli, server: Server) -> None:
     outcome = cli.run("variable", "get", server.own_devices[0].id, "nothing")
     assert outcome.code == 1

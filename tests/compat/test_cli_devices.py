@@ -5,6 +5,7 @@ import pytest
 from tests.compat.clients import ParticleCli
 from tests.compat.rows import proves
 from tests.compat.server import Server, SimulatedDevice
+from tests.compat.test_api_js_setup import public_key
 
 UNKNOWN_ID = "0123456789abcdef01234567"
 
@@ -79,3 +80,10 @@ def test_nyan_signals_a_device(cli: ParticleCli, server: Server, switch: tuple[s
 
 def test_nyan_of_an_unknown_device_fails(cli: ParticleCli) -> None:
     assert cli.run("nyan", UNKNOWN_ID).code == 1
+
+
+@proves("keys send")
+def test_keys_send_makes_a_device_known(cli: ParticleCli, server: Server) -> None:
+    (cli.home / "device.pub.pem").write_text(public_key())
+    said = cli.succeed("keys", "send", "e00fce68" + "0" * 15 + "2", "device.pub.pem")
+    assert "submitting public key succeeded!" in said

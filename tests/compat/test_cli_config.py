@@ -1,0 +1,55 @@
+"""particle-cli, unchanged: environment variables and secrets of a person and of a device."""
+
+import json
+
+import pytest
+
+from tests.compat.clients import Json, ParticleCli
+from tests.compat.rows import proves
+from tests.compat.server import Server
+
+
+def _listed(cli: ParticleCli, *scope: str) -> Json:
+    return json.loads("\n".join(cli.succeed("config", "env", "list", "--json", *scope)))
+
+
+@proves("config env list", "config env set", "config env delete")
+def test_config_env_sets_lists_and_deletes_variables_of_the_account(cli: ParticleCli) -> None:
+    said = cli.succeed("config", "env", "set", "COLOUR", "green", "--sandbox")
+    assert "Environment variable COLOUR has been successfully set." in said
+    cli.succeed("config", "env", "set", "SIZE=9", "--sandbox")
+    own = _listed(cli, "--sandbox")["latest"]["own"]
+    assert own == {"COLOUR": {"value": "green"}, "SIZE": {"value": "9"}}
+    assert any("COLOUR" in line for line in cli.succeed("config", "env", "list", "--sandbox"))
+    said = cli.succeed("config", "env", "delete", "SIZE", "--sandbox")
+    assert "Environment variable SIZE has been successfully deleted." in said
+    assert _listed(cli, "--sandbox")["latest"]["own"] == {"COLOUR": {"value": "green"}}
+
+
+def test_config_env_reads_what_is_set_for_one_device(cli: ParticleCli, server: Server) -> None:
+    device = server.own_devices[0].id
+    # `set` and `delete` for a device ask for its product to print a link, and fail without one.
+    cli.run("config", "env", "set", "ROOM", "attic", "--device", device)
+    state = _listed(cli, "--device", device)
+    assert state["latest"]["own"] == {"ROOM": {"value": "attic"}}
+    assert state["on_device"]["rendered"] == {}
+
+
+@proves("config secrets list", "config secrets get", "config secrets set", "config secrets delete")
+def test_config_secrets_are_set_shown_without_value_and_deleted(cli: ParticleCli) -> None:
+    said = cli.succeed("config", "secrets", "set", "API_KEY", "h1dden", "--sandbox")
+    assert "Secret API_KEY set successfully." in said
+    (secret,) = json.loads(
+        "\n".join(cli.succeed("config", "secrets", "list", "--json", "--sandbox"))
+    )
+    assert secret["name"] == "API_KEY"
+    shown = "\n".join(cli.succeed("config", "secrets", "get", "API_KEY", "--sandbox"))
+    assert "Usage count: 0" in shown
+    assert "h1dden" not in shown
+    said = cli.succeed("config", "secrets", "delete", "API_KEY", "--sandbox")
+    assert "Secret API_KEY deleted successfully." in said
+
+
+@pytest.mark.parametrize("name", ["lower", "9TH"])
+def test_a_secret_with_a_name_that_cannot_be_is_refused(cli: ParticleCli, name: str) -> None:
+    assert cli.run("config", "secrets", "set", name, "value", "--sandbox").code == 1
