@@ -77,6 +77,10 @@ from cyan.gateway.udp import bind, datagram_socket
 from cyan.health import api as health_api
 from cyan.health.jobs import VitalsRetention
 from cyan.health.service import Vitals
+from cyan.ledgers import api as ledgers_api
+from cyan.ledgers.access import LedgerAccess
+from cyan.ledgers.definitions import Definitions
+from cyan.ledgers.instances import Instances
 from cyan.rest import openapi, unbuilt
 from cyan.rest.addresses import api_url
 from cyan.rest.application import build_asgi
@@ -240,6 +244,7 @@ def _routes(parts: Parts) -> list[Route]:
         *events_api.routes(parts.events, parts.hub, parts.cursors, access),
         *historyapi.routes(EventHistory(parts.database, parts.ownership), parts.cursors, access),
         *environment_api.routes(access, Environment(parts.database, parts.clock)),
+        *_ledger_routes(parts, access),
         *secrets_api.routes(Secrets(parts.database, parts.vault, parts.clock)),
         *unbuilt.routes(),
         Route(
@@ -265,6 +270,12 @@ def _routes(parts: Parts) -> list[Route]:
 def _post(parts: Parts) -> Post:
     """Letters of devices as mails."""
     return lambda to, subject, text: parts.accounts.outbox.post(Mail(to, subject, text, "letter"))
+
+
+def _ledger_routes(parts: Parts, devices: DeviceAccess) -> list[Route]:
+    access = LedgerAccess(parts.database, devices)
+    needs = (parts.database, parts.clock, parts.bus, access)
+    return ledgers_api.routes(access, Definitions(*needs), Instances(*needs))
 
 
 def _health(parts: Parts) -> Callable[[Call], Awaitable[Response]]:

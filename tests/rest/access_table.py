@@ -141,6 +141,21 @@ TABLE: dict[tuple[str, str], Row] = {
     ("POST", "/v1/env/{device}/rollout"): Row(DENIED, fields={"when": "Connect"}),
     ("PUT", "/v1/env/{device}/{key}"): Row(DENIED, fields={"value": "hers"}),
     ("DELETE", "/v1/env/{device}/{key}"): Row(DENIED),
+    ("GET", "/v1/ledgers"): Row(OWN_ONLY),
+    ("POST", "/v1/ledgers"): Row(
+        Expected(201), fields={"ledger": {"name": "hers", "scope": "Owner"}}
+    ),
+    ("GET", "/v1/ledgers/{ledger}"): Row(MISSING),
+    ("PUT", "/v1/ledgers/{ledger}"): Row(MISSING, fields={"ledger": {"description": "hers"}}),
+    ("DELETE", "/v1/ledgers/{ledger}"): Row(MISSING),
+    ("GET", "/v1/ledgers/{ledger}/instances"): Row(MISSING),
+    ("GET", "/v1/ledgers/{ledger}/instances/{scope}"): Row(MISSING),
+    ("PUT", "/v1/ledgers/{ledger}/instances/{scope}"): Row(
+        MISSING, fields={"instance": {"data": {"by": "her"}}}
+    ),
+    ("DELETE", "/v1/ledgers/{ledger}/instances/{scope}"): Row(MISSING),
+    ("GET", "/v1/ledgers/{ledger}/instances/{scope}/versions"): Row(MISSING),
+    ("GET", "/v1/ledgers/{ledger}/instances/{scope}/versions/{version}"): Row(MISSING),
     ("GET", "/v1/secrets"): Row(OWN_ONLY),
     ("POST", "/v1/secrets"): Row(Expected(201), fields={"name": "KEY", "value": "hers"}),
     ("GET", "/v1/secrets/{secret}"): Row(MISSING),

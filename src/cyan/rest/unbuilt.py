@@ -141,13 +141,13 @@ _TABLE = {
         GET                SPO /logic/functions/{function}/runs/{run}
         GET                SPO /logic/functions/{function}/runs/{run}/logs
     """,
-    "Ledgers are not built yet.": """
-        GET POST           SPO /ledgers
-        GET PUT DELETE     SPO /ledgers/{ledger}
-        GET                SPO /ledgers/{ledger}/instances
-        GET PUT DELETE     SPO /ledgers/{ledger}/instances/{scope}
-        GET                SPO /ledgers/{ledger}/instances/{scope}/versions
-        GET                SPO /ledgers/{ledger}/instances/{scope}/versions/{version}
+    "Ledgers of products and organizations are not built yet.": """
+        GET POST           PO /ledgers
+        GET PUT DELETE     PO /ledgers/{ledger}
+        GET                PO /ledgers/{ledger}/instances
+        GET PUT DELETE     PO /ledgers/{ledger}/instances/{scope}
+        GET                PO /ledgers/{ledger}/instances/{scope}/versions
+        GET                PO /ledgers/{ledger}/instances/{scope}/versions/{version}
     """,
     "Device groups are not built yet.": """
         GET POST           P  /groups

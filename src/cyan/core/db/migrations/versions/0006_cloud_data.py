@@ -36,8 +36,55 @@ def upgrade() -> None:
         sa.Column("rollout_by", sa.String(length=24), nullable=True),
         sa.PrimaryKeyConstraint("owner_id", "device_id", name=op.f("pk_environment_layer")),
     )
+    op.create_table(
+        "ledgers_definition",
+        sa.Column("id", sa.String(length=24), nullable=False),
+        sa.Column("owner_id", sa.String(length=24), nullable=False),
+        sa.Column("name", sa.String(length=32), nullable=False),
+        sa.Column("description", sa.Text(), nullable=False),
+        sa.Column("scope", sa.String(length=8), nullable=False),
+        sa.Column("direction", sa.String(length=16), nullable=True),
+        sa.Column("created_at_ms", sa.BigInteger(), nullable=False),
+        sa.Column("updated_at_ms", sa.BigInteger(), nullable=False),
+        sa.Column("archived_at_ms", sa.BigInteger(), nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_ledgers_definition")),
+    )
+    op.create_index(
+        op.f("ix_ledgers_definition_owner_id_name"),
+        "ledgers_definition",
+        ["owner_id", "name"],
+        unique=False,
+    )
+    for table, key, replaced in (
+        ("ledgers_instance", ("ledger_id", "scope_value"), False),
+        ("ledgers_version", ("ledger_id", "scope_value", "version"), True),
+    ):
+        columns = [
+            sa.Column("ledger_id", sa.String(length=24), nullable=False),
+            sa.Column("scope_value", sa.String(length=24), nullable=False),
+            sa.Column("version", sa.Integer(), nullable=False),
+            sa.Column("data", sa.Text(), nullable=False),
+            sa.Column("size_bytes", sa.Integer(), nullable=False),
+            sa.Column("created_at_ms", sa.BigInteger(), nullable=False),
+            sa.Column("updated_at_ms", sa.BigInteger(), nullable=False),
+        ]
+        if replaced:
+            columns.append(sa.Column("replaced_at_ms", sa.BigInteger(), nullable=False))
+        op.create_table(table, *columns, sa.PrimaryKeyConstraint(*key, name=op.f(f"pk_{table}")))
+    op.create_table(
+        "ledgers_listener",
+        sa.Column("device_id", sa.String(length=24), nullable=False),
+        sa.Column("connection_id", sa.String(length=64), nullable=False),
+        sa.Column("names", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("device_id", name=op.f("pk_ledgers_listener")),
+    )
 
 
 def downgrade() -> None:
+    op.drop_table("ledgers_listener")
+    op.drop_table("ledgers_version")
+    op.drop_table("ledgers_instance")
+    op.drop_index(op.f("ix_ledgers_definition_owner_id_name"), table_name="ledgers_definition")
+    op.drop_table("ledgers_definition")
     op.drop_table("environment_layer")
     op.drop_table("secrets_secret")

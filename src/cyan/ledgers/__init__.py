@@ -1,0 +1,1 @@
+"""Ledgers: JSON objects that devices and the cloud keep in step."""
