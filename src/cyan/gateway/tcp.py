@@ -193,7 +193,7 @@ class Connection(asyncio.Protocol):
         if reader is None:
             return
         listener = self._listener
-        now_s = listener.door.now_s()
+        now_s = listener.now_s()
         if reader.is_asking:
             self._acknowledge_at_once()
         count = reader.on_bytes(data, now_s)
@@ -251,7 +251,7 @@ class Connection(asyncio.Protocol):
             self.flush()
             self._transport.close()
             # A peer that does not read would keep it open for ever.
-            self._listener.door.at(self._listener.door.now_s() + HANDSHAKE_S, self._abort_late)
+            self._listener.door.at(self._listener.now_s() + HANDSHAKE_S, self._abort_late)
 
     def abort(self) -> None:
         if self._transport is not None:
@@ -276,6 +276,7 @@ class Listener:
 
     def __init__(self, key: RSAPrivateKey, door: Door, *, messages_per_s: int) -> None:
         self.door = door
+        self.now_s = door.now_s
         self.messages_per_s = messages_per_s
         self._key = key
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="tcp-handshake")
@@ -347,7 +348,7 @@ class Listener:
             self.leave(oldest)
             oldest.abort()
         self._all.add(connection)
-        self._unfinished[connection] = self.door.now_s() + HANDSHAKE_S
+        self._unfinished[connection] = self.now_s() + HANDSHAKE_S
         self._unfinished_by_network[connection.network] = of_one + 1
         return True
 
@@ -398,10 +399,9 @@ class Listener:
                 works.append(_Work(connection))
         self._is_busy = bool(works)
         if works:
-            loop = asyncio.get_running_loop()
-            loop.run_in_executor(self._thread, self._work, works).add_done_callback(self._on_done)
+            self._thread.submit(self._work, works, asyncio.get_running_loop())
 
-    def _work(self, works: "Sequence[_Work]") -> "Sequence[_Work]":
+    def _work(self, works: "Sequence[_Work]", loop: asyncio.AbstractEventLoop) -> None:
         """In the thread: read the requests, and answer those who told their key."""
         for work in works:
             try:
@@ -411,7 +411,7 @@ class Listener:
             except Exception:
                 _log.exception("tcp.handshake_failed")
                 work.claim = None
-        return works
+        loop.call_soon_threadsafe(self._on_done, works)
 
     def _work_on(self, work: "_Work") -> None:
         if work.claim is None:
@@ -421,10 +421,10 @@ class Listener:
             work.session = os.urandom(SESSION_BYTES)
             work.response = make_response(self._key, work.key, work.session)
 
-    def _on_done(self, done: "asyncio.Future[Sequence[_Work]]") -> None:
-        if self._is_stopped or done.cancelled():
+    def _on_done(self, works: "Sequence[_Work]") -> None:
+        if self._is_stopped:
             return
-        for work in done.result():
+        for work in works:
             try:
                 self._go_on(work)
             except Exception:
