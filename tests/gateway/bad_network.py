@@ -202,7 +202,7 @@ class FarDevice:
     # What the world asks of a peer.
 
     def on_datagram(self, datagram: bytes) -> None:
-        self.down.put(partial(self._arrive, datagram), self._now_s)
+        self.down.put(partial(self._arrive, datagram, self._port), self._now_s)
 
     def on_time(self, now_s: float) -> None:
         self.up.on_time(now_s)
@@ -217,6 +217,7 @@ class FarDevice:
     def _now_s(self) -> float:
         return self.world.clock.monotonic()
 
-    def _arrive(self, datagram: bytes) -> None:
-        if self._wakes_at_s is None:
+    def _arrive(self, datagram: bytes, port: int) -> None:
+        # What is late for a port that was given up finds nobody there.
+        if self._wakes_at_s is None and port == self._port:
             self.device.on_datagram(datagram, self._now_s)
