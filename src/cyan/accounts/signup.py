@@ -19,9 +19,10 @@ from cyan.accounts.model import (
 from cyan.accounts.passwords import Passwords
 from cyan.accounts.tokens import digest
 from cyan.audit.store import OPERATOR, record
-from cyan.core.clock import Clock
+from cyan.core.clock import Clock, iso_ms
 from cyan.core.db.engine import Database
 from cyan.core.ids import UserId, new_object_id, new_token
+from cyan.core.ports import Mail
 
 
 class SignUp:
@@ -97,3 +98,13 @@ def invite(
 
     db.write_blocking(work)
     return code, ends_at_ms
+
+
+def invitation_mail(username: str, code: str, ends_at_ms: int) -> Mail:
+    """What the invited person is written."""
+    text = (
+        "You are invited to make an account.\n\n"
+        f"Your code, good until {iso_ms(ends_at_ms)} and once:\n\n    {code}\n\n"
+        f"Sign up with it as {username.strip().lower()}.\n"
+    )
+    return Mail(username.strip().lower(), "Your invitation", text, "invitation")

@@ -1,13 +1,16 @@
 """`cyan user`: accounts."""
 
+import asyncio
 import secrets
 from pathlib import Path
 
 import click
 
-from cyan.accounts import people
+from cyan.accounts import ownaccount, people, recovery, signup
 from cyan.cli.options import data_option, open_database
-from cyan.core.clock import iso_ms
+from cyan.core.clock import SystemClock, iso_ms
+from cyan.core.config import load_config
+from cyan.core.mail import mailer_of
 
 
 @click.group()
@@ -68,6 +71,72 @@ def passwd(
     finally:
         db.close()
     click.echo(f"Set the password of {username}.{shown}")
+
+
+@user.command()
+@click.argument("username")
+@click.option("--days", type=click.IntRange(1, 365), default=7, help="How long it is good for.")
+@click.option("--mail", is_flag=True, help="Send it to USERNAME too.")
+@data_option
+def invite(username: str, days: int, mail: bool, data: Path | None) -> None:
+    """Let somebody sign up; USERNAME is their e-mail address. Prints the code once."""
+    config, clock = load_config({"data": data}), SystemClock()
+    db = open_database(data)
+    try:
+        code, ends_at_ms = signup.invite(db, clock, username, days * 24 * 3600)
+    finally:
+        db.close()
+    if mail:
+        letter = signup.invitation_mail(username, code, ends_at_ms)
+        asyncio.run(mailer_of(config, clock).send(letter))
+    click.echo(f"Invited {username} until {iso_ms(ends_at_ms)}. Code: {code}")
+    if config.sign_up != "invited":
+        click.echo(
+            f"By this command's settings sign_up is {config.sign_up}: no code is asked for or "
+            "taken. Set CYAN_SIGN_UP=invited for the server.",
+            err=True,
+        )
+
+
+@user.command()
+@click.argument("username")
+@data_option
+def delete(username: str, data: Path | None) -> None:
+    """Delete an account that owns no devices, with its tokens and OAuth clients."""
+    from cyan.belongings import account_uses
+
+    db = open_database(data)
+    try:
+        user_id = ownaccount.delete_user(db, SystemClock(), username, account_uses())
+    finally:
+        db.close()
+    click.echo(f"Deleted {username} ({user_id}).")
+
+
+@user.command("mfa-off")
+@click.argument("username")
+@data_option
+def mfa_off(username: str, data: Path | None) -> None:
+    """Turn the second factor of an account off, for who lost the app that makes the codes."""
+    db = open_database(data)
+    try:
+        was_on = recovery.turn_second_factor_off(db, SystemClock(), username)
+    finally:
+        db.close()
+    click.echo(f"{username} logs in with the password alone{'' if was_on else ', as before'}.")
+
+
+@user.command()
+@click.argument("username")
+@data_option
+def unlock(username: str, data: Path | None) -> None:
+    """Let an account log in again at once that had too many failed logins."""
+    db = open_database(data)
+    try:
+        recovery.unlock(db, SystemClock(), username)
+    finally:
+        db.close()
+    click.echo(f"A running server lets {username} try again within a second or two.")
 
 
 def _password(given: str | None, random: bool) -> tuple[str, str]:
