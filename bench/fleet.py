@@ -14,10 +14,12 @@ from bench.machine import BenchError
 from bench.pings import Pings
 from bench.world import SEED, World
 from cyan.sim.behaviour import built_in
+from cyan.sim.boards import find_board
 from cyan.sim.device import Device
 from cyan.sim.facts import Fact, State, StateChanged
 from cyan.sim.platforms import PLATFORMS
 from cyan.sim.session import restore_session
+from cyan.sim.vitals import Vitals, encode_vitals
 from cyan.wire import coap
 from cyan.wire.dtls.record import DeviceRecords
 
@@ -38,6 +40,8 @@ _SHORT_S = 0.01
 
 SETTLE_S = 5.0
 """What the server has to say to a new session, and to write down of it, comes within this time."""
+
+_VITALS = encode_vitals(find_board("argon"), Vitals())
 
 
 @dataclass(slots=True)
@@ -178,7 +182,11 @@ class Fleet:
             return
         message = coap.decode(opened[1])
         if message.type == coap.CON:
-            self.hosts.send(index, member.seal(coap.encode_empty_ack(message.message_id)))
+            answer = coap.encode_empty_ack(message.message_id)
+            if message.code == coap.GET:
+                # What the server asks a device that is online already: its vital signs.
+                answer = coap.encode_ack(message.message_id, coap.CONTENT, message.token, _VITALS)
+            self.hosts.send(index, member.seal(answer))
         elif message.type == coap.ACK:
             self.pings.on_answer(index, message.message_id, now)
 

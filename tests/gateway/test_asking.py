@@ -7,8 +7,10 @@ import pytest
 
 from cyan.core.ids import DeviceId
 from cyan.devices.description import described
+from cyan.gateway.asking import ANSWER_WITHIN_S
 from cyan.wire import coap
 from cyan.wire.blockwise import SZX_512, Block, decode_block, split
+from cyan.wire.exchange import REST_S
 from cyan.wire.messages import (
     APPLICATION,
     SYSTEM,
@@ -411,3 +413,22 @@ async def test_who_has_described_itself_is_not_asked_after_a_restart(world: Worl
     await board.ping()
     await world.advance(20)
     assert answers.flags == [SYSTEM, APPLICATION]
+
+
+async def test_a_question_that_is_acknowledged_and_never_answered_is_given_up(
+    world: World,
+) -> None:
+    board = Board(world, platform_id=ELECTRON, has_connection_id=False)
+    describing = Describing(board, {})
+    describing.answer = lambda message: ()  # type: ignore[method-assign]
+    await arrive(board)
+    link = world.gateway.online_link(board.device_id)
+    assert link is not None
+    assert len(describing.asked) == 1
+    assert link.exchange.is_asking
+    for _ in range(int((ANSWER_WITHIN_S + REST_S) / 20) + 1):
+        await world.advance(20)
+        await board.ping()
+    assert len(describing.asked) == 1
+    assert not link.exchange.is_asking
+    assert link.ended is None

@@ -1,7 +1,7 @@
 """Asking a device to describe itself (device-protocol.md §3.3.1): one flag at a time, block after
 block where the answer has several."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import structlog
 
@@ -19,8 +19,15 @@ if TYPE_CHECKING:
 _log = structlog.get_logger(__name__)
 
 
+ANSWER_WITHIN_S: Final = 120.0
+"""Longer than the last of four sends (60 to 90 s) and the way of an answer to it; a device that has
+not answered by then has lost the question, which would be kept as long as the session."""
+
+
 class DescribeQuestion:
     """One describe that is asked for. What comes of it goes to the conversation."""
+
+    __slots__ = ("_asked_s", "_blocks", "_device_id", "_flags", "_link")
 
     def __init__(self, link: "Link", device_id: DeviceId, flags: int) -> None:
         self._link = link
@@ -35,10 +42,10 @@ class DescribeQuestion:
             self.ask()
 
     def ask(self, block_number: int = 0, szx: int = 0) -> None:
-        """Send the request; the answer is awaited without end, since it ends with the session."""
+        """Send the request."""
         self._asked_s = self._link.host.now_s()
         try:
-            self._link.request(
+            cancel = self._link.request(
                 lambda message_id, token: encode_describe_request(
                     message_id, token, self._flags, block_number=block_number, szx=szx
                 ),
@@ -47,6 +54,9 @@ class DescribeQuestion:
             )
         except MisuseError as error:
             _log.warning("describe.not_asked", device_id=self._device_id, error=str(error))
+        else:
+            # Without effect once it is answered.
+            self._link.after(ANSWER_WITHIN_S, lambda _now_s: cancel())
 
     def _on_end(self, how: str) -> None:
         if how in ("timeout", "reset"):

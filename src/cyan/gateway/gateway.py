@@ -336,6 +336,7 @@ class Gateway:
         self._unfinished.pop(link.session.connection_id, None)
         self._by_device[device_id] = link
         if isinstance(link, DatagramLink):
+            self._handshakes.finish(link.session.connection_id)
             self._keeper.watch_setup(link)
         elif isinstance(link, StreamLink):
             link.stream.on_hello()

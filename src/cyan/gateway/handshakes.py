@@ -114,6 +114,13 @@ class Handshakes:
         if progress is not None:
             self._send_final(progress)
 
+    def finish(self, connection_id: bytes) -> None:
+        """The device speaks on the new session: it has our Finished, and nothing is kept of the
+        handshake."""
+        progress = self._by_connection_id.get(connection_id)
+        if progress is not None:
+            self._forget(progress)
+
     def expire(self, now_s: float) -> None:
         """Forget what takes too long, finished or not."""
         # In order of age, because a dictionary keeps the order of insertion.

@@ -175,6 +175,8 @@ class Exchange:
             self._answers, self._older = {}, _NOTHING
             self._bits = self._older_bits = 0
             self._turn_s = 0.0
+        if self._resting and all(due_s <= now_s for due_s in self._resting.values()):
+            self._resting = None
 
     def _is_acknowledged(self, message_id: int) -> bool:
         return bool(

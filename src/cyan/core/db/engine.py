@@ -40,7 +40,9 @@ and some switches of threads, however small it is; a lone write after a pause do
 BUSY_TIMEOUT_S = 10.0
 """How long SQLite waits for another process's lock: `cyan user add` beside a running server."""
 
-CACHE_KIB = 32 * 1024
+CACHE_KIB = 8 * 1024
+"""Of each of the two connections. The system's own cache of the file is behind it."""
+
 WAL_AUTOCHECKPOINT_PAGES = 4000
 """16 MiB of log between checkpoints: fewer fsyncs of the main file, still a quick start."""
 
