@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from bench import events, handshakes, machine, sessions, tcp
+from bench import events, fanout, handshakes, machine, sessions, tcp
 from bench.figures import RESULTS, Findings, report, write_results
 from bench.settings import Settings
 
@@ -17,6 +17,7 @@ SCENARIOS: dict[str, Scenario] = {
     "events-real": events.measure_real,
     "handshakes": handshakes.measure,
     "tcp": tcp.measure,
+    "fanout": fanout.measure,
     "sessions": sessions.measure,
 }
 
