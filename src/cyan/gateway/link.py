@@ -243,46 +243,46 @@ class Link(ABC):
         device_id = self.session.device_id
         if self.ended is not None:
             # By an effect before this one.
-            if isinstance(effect, fx.Arrive):
+            if type(effect) is fx.Arrive:
                 self.host.never_arrived(effect.stored)
             return
-        if isinstance(effect, fx.Admit):
+        if type(effect) is fx.Admit:
             self.host.admit(
                 self,
                 effect.hello,
                 partial(self._on_admitted, effect, answer_to),
                 partial(self.exchange.forget, answer_to),
             )
-        elif isinstance(effect, fx.End):
+        elif type(effect) is fx.End:
             self.end(effect.reason)
         elif device_id is None:
             return
-        elif isinstance(effect, fx.Listen):
+        elif type(effect) is fx.Listen:
             self.host.listen(self, effect.subscription)
-        elif isinstance(effect, fx.Emit):
+        elif type(effect) is fx.Emit:
             self.host.emit(device_id, effect.name, effect.data, self.session.product_version)
-        elif isinstance(effect, fx.Tell):
+        elif type(effect) is fx.Tell:
             self.tell(effect.name, effect.data)
-        elif isinstance(effect, fx.Claim):
+        elif type(effect) is fx.Claim:
             self.host.claim(self, effect.code, partial(self._on_claimed, effect, answer_to))
-        elif isinstance(effect, fx.Ask):
+        elif type(effect) is fx.Ask:
             question = DescribeQuestion(self, device_id, effect.flags)
             if effect.after_s:
                 self.after(effect.after_s, question.on_time)
             else:
                 question.ask()
-        elif isinstance(effect, fx.Greet):
+        elif type(effect) is fx.Greet:
             self.transmit(encode_cloud_hello(self.exchange.take_message_id()))
-        elif isinstance(effect, fx.Arrive):
+        elif type(effect) is fx.Arrive:
             self.host.install(self)
             self._arrive(effect.stored)
-        elif isinstance(effect, fx.Leave):
+        elif type(effect) is fx.Leave:
             self.leave(effect.reason)
 
     def _on_saved(self, effect: fx.Save, answer_to: int, ok: bool) -> None:
         if self.ended is not None:
             if ok:
-                self.perform([each for each in effect.after if isinstance(each, fx.Arrive)])
+                self.perform([each for each in effect.after if type(each) is fx.Arrive])
             return
         if not ok:
             self.exchange.forget(answer_to)
