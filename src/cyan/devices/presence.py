@@ -120,6 +120,7 @@ class Presence:
 
     def __init__(self, db: Database) -> None:
         self._rows = {row.device_id: row for row in map(_read, db.rows(_select_all))}
+        # Of these the row is not needed: the holder's link knows better.
         self._live: dict[DeviceId, Live] = {}
 
     def is_online(self, device_id: DeviceId) -> bool:
@@ -143,10 +144,10 @@ class Presence:
     def was_online(self, device_id: DeviceId) -> bool:
         """What the stored row says, which a restarted holder goes on from."""
         row = self._rows.get(device_id)
-        return row is not None and row.online
+        return device_id in self._live if row is None else row.online
 
     def row(self, device_id: DeviceId) -> PresenceRow | None:
-        """The row as it was last written, or is about to be."""
+        """The row as it was last written, or is about to be; None of a device that is online."""
         return self._rows.get(device_id)
 
     def online_devices(self, holder: str) -> list[DeviceId]:
@@ -155,13 +156,15 @@ class Presence:
 
     def came_online(self, device_id: DeviceId, live: Live) -> None:
         self._live[device_id] = live
+        self._rows.pop(device_id, None)
 
     def went_offline(self, device_id: DeviceId) -> None:
         self._live.pop(device_id, None)
 
     def remember(self, row: PresenceRow) -> None:
         """Take a row into memory that the caller also has stored with `store`."""
-        self._rows[row.device_id] = row
+        if row.device_id not in self._live:
+            self._rows[row.device_id] = row
 
 
 def store(connection: Connection, rows: Iterable[PresenceRow]) -> None:

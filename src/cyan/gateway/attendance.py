@@ -119,8 +119,8 @@ class Attendance:
 
     def _go(self, row: PresenceRow, reason: str, version: int) -> None:
         device_id = row.device_id
-        self._note(row)
         self._presence.went_offline(device_id)
+        self._note(row)
         self._emit(device_id, STATUS_EVENT, "offline", version)
         self._bus.publish(DeviceOffline(device_id, reason))
         _log.info("device.offline", device_id=device_id, reason=reason)
