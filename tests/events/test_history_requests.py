@@ -12,7 +12,7 @@ from cyan.events.historyapi import routes
 from tests.cast import Cast
 from tests.clock import HandClock
 from tests.conftest import Serve
-from tests.events.world import LAMP, PUMP, World
+from tests.events.world import LAMP, PUMP, UNLIMITED, World
 
 PATH = "/v1/event_log"
 
@@ -27,7 +27,7 @@ def client(world: World, serve: Serve, cast: Cast, clock: HandClock) -> httpx.As
     return serve(
         [
             *routes(past, world.cursors, access),
-            *api.routes(world.service, world.hub, world.cursors, access),
+            *api.routes(world.service, world.hub, world.cursors, access, UNLIMITED),
         ]
     )
 

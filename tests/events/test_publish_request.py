@@ -9,17 +9,19 @@ from cyan.core.metrics import REGISTRY
 from cyan.devices.access import DeviceAccess
 from cyan.events.api import routes
 from cyan.events.model import Event
-from tests.cast import Cast
+from cyan.events.publishlimit import PublishLimit
+from cyan.rest.errors import ApiError
+from tests.cast import Cast, Person
 from tests.clock import HandClock
 from tests.conftest import Serve
-from tests.events.world import PUMP, World
+from tests.events.world import PUMP, UNLIMITED, World
 
 PATH = "/v1/devices/events"
 
 
 @pytest.fixture
 def client(world: World, serve: Serve) -> httpx.AsyncClient:
-    return serve(routes(world.service, world.hub, world.cursors, DeviceAccess(world.db)))
+    return serve(routes(world.service, world.hub, world.cursors, DeviceAccess(world.db), UNLIMITED))
 
 
 def published(world: World) -> list[Event]:
@@ -151,6 +153,40 @@ async def test_a_log_that_cannot_store_says_so(
     answer = await client.post(PATH, headers=cast.ada.headers, json={"name": "a"})
     assert answer.status_code == 503
     assert answer.json()["error"] == "unavailable"
+
+
+async def test_an_account_publishes_so_many_events_in_five_minutes(
+    world: World, serve: Serve, cast: Cast, clock: HandClock
+) -> None:
+    access = DeviceAccess(world.db)
+    limit = PublishLimit(clock, 3)
+    client = serve(routes(world.service, world.hub, world.cursors, access, limit))
+
+    async def publish(who: Person) -> httpx.Response:
+        return await client.post(PATH, headers=who.headers, json={"name": "a"})
+
+    assert [(await publish(cast.ada)).status_code for _ in range(3)] == [200] * 3
+    clock.advance(100)
+    answer = await publish(cast.ada)
+    assert (answer.status_code, answer.headers["retry-after"]) == (429, "201")
+    assert answer.json() == {
+        "ok": False,
+        "error": "too_many_requests",
+        "error_description": "This account may publish 3 events in 5 minutes. Try again in 201 s.",
+    }
+    assert len(published(world)) == 3
+    assert (await publish(cast.cleo)).status_code == 200
+    clock.advance(201)
+    assert (await publish(cast.ada)).status_code == 200
+
+
+def test_this_machine_may_be_left_out_of_the_limit(cast: Cast, clock: HandClock) -> None:
+    limit = PublishLimit(clock, 1, exempt_loopback=True)
+    for _ in range(3):
+        limit.admit(cast.ada.user_id, "127.0.0.1")
+    limit.admit(cast.ada.user_id, "192.0.2.1")
+    with pytest.raises(ApiError):
+        limit.admit(cast.ada.user_id, "192.0.2.2")
 
 
 async def test_events_are_counted_by_who_published(world: World, cast: Cast) -> None:

@@ -17,7 +17,7 @@ from cyan.rest.registry import Registry
 from tests.cast import Cast
 from tests.clock import HandClock
 from tests.events.http_server import OPENING, RawStream, served
-from tests.events.world import LAMP, World
+from tests.events.world import LAMP, UNLIMITED, World
 
 PATH = "/v1/devices/events"
 RECEIVE_BUFFER_BYTES = 8 * 1024
@@ -31,7 +31,7 @@ async def port(world: World, cast: Cast, clock: HandClock, tokens: Tokens) -> As
     world.owners.book[LAMP] = cast.ada.user_id
     access = DeviceAccess(world.db)
     app = build_asgi(
-        Registry(routes(world.service, world.hub, world.cursors, access)), tokens, clock
+        Registry(routes(world.service, world.hub, world.cursors, access, UNLIMITED)), tokens, clock
     )
     async with served(app) as port:
         yield port

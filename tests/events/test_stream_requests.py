@@ -21,7 +21,7 @@ from cyan.rest.registry import Registry
 from tests.cast import Cast
 from tests.clock import HandClock
 from tests.events.http_server import OPENING, RawStream, served
-from tests.events.world import LAMP, PUMP, World
+from tests.events.world import LAMP, PUMP, UNLIMITED, World
 
 Open = Callable[..., Awaitable[RawStream]]
 
@@ -63,7 +63,7 @@ async def server(
     follow(bus, world.hub)
     access = DeviceAccess(world.db)
     app = build_asgi(
-        Registry(routes(world.service, world.hub, world.cursors, access)), tokens, clock
+        Registry(routes(world.service, world.hub, world.cursors, access, UNLIMITED)), tokens, clock
     )
     async with served(app) as port:
         server = Server(world, cast, port, [])

@@ -9,6 +9,7 @@ from cyan.events.cursors import Cursors
 from cyan.events.hub import Hub
 from cyan.events.log import Batch, EventLog
 from cyan.events.model import Event
+from cyan.events.publishlimit import PublishLimit
 from cyan.events.service import EventService
 from cyan.events.store import cursor_key
 from cyan.events.streams import Stream, StreamFilter
@@ -20,6 +21,7 @@ LAMP = DeviceId("e00fce68ece1d3d21a73dcc9")
 PUMP = DeviceId("e00fce6800000000000000a1")
 CLEOS_LAMP = DeviceId("e00fce6800000000000000c1")
 SESSION = bytes(range(8))
+UNLIMITED = PublishLimit(HandClock(), 0)
 
 
 class Owners:

@@ -107,6 +107,11 @@ class Config:
     rate_limit_streams: int = _setting(
         100, "Event streams that one address may have open; 0 for no limit.", low=0
     )
+    rate_limit_publishes: int = _setting(
+        10_000,
+        "Events that one account may publish over the API in 5 minutes; 0 for no limit.",
+        low=0,
+    )
     login_failures: int = _setting(
         10, "Failed logins after which an address has to wait; 0 for no limit.", low=0
     )

@@ -16,6 +16,7 @@ from cyan.events.model import (
     EventTtlError,
     ReservedNameError,
 )
+from cyan.events.publishlimit import PublishLimit
 from cyan.events.readers import TooManyStreamsError
 from cyan.events.service import EventService, EventsUnavailableError
 from cyan.events.streams import StreamFilter
@@ -51,9 +52,15 @@ _STREAM = Reply(media_type=EVENT_STREAM)
 
 class _Endpoints:
     def __init__(
-        self, service: EventService, hub: Hub, cursors: Cursors, access: DeviceAccess
+        self,
+        service: EventService,
+        hub: Hub,
+        cursors: Cursors,
+        access: DeviceAccess,
+        limit: PublishLimit,
     ) -> None:
         self._service = service
+        self._limit = limit
         self._hub = hub
         self._cursors = cursors
         self._access = access
@@ -64,6 +71,8 @@ class _Endpoints:
         if not isinstance(name, str):
             raise bad_request("An event needs a name: text of 1 to 64 bytes.")
         data, ttl_s = _data(fields.get("data", "")), _ttl_s(fields.get("ttl"))
+        client = call.request.client
+        self._limit.admit(call.caller.user_id, "" if client is None else client.host)
         try:
             await self._service.publish(call.caller.user_id, name, data, ttl_s)
         except _REFUSALS as error:
@@ -139,9 +148,15 @@ def _ttl_s(value: object) -> int:
     raise bad_request(EventTtlError().message)
 
 
-def routes(service: EventService, hub: Hub, cursors: Cursors, access: DeviceAccess) -> list[Route]:
+def routes(
+    service: EventService,
+    hub: Hub,
+    cursors: Cursors,
+    access: DeviceAccess,
+    limit: PublishLimit,
+) -> list[Route]:
     """What a person can do with events."""
-    endpoints = _Endpoints(service, hub, cursors, access)
+    endpoints = _Endpoints(service, hub, cursors, access, limit)
     own, one = endpoints.stream_of_own_devices, endpoints.stream_of_one_device
     one_device = "/v1/devices/{device}/events"
     return [
