@@ -82,6 +82,8 @@ from cyan.ledgers import api as ledgers_api
 from cyan.ledgers.access import LedgerAccess
 from cyan.ledgers.definitions import Definitions
 from cyan.ledgers.instances import Instances
+from cyan.libraries import api as libraries_api
+from cyan.libraries.service import Libraries
 from cyan.rest import openapi, unbuilt
 from cyan.rest.addresses import api_url
 from cyan.rest.application import build_asgi
@@ -252,6 +254,7 @@ def _routes(parts: Parts) -> list[Route]:
         *historyapi.routes(EventHistory(parts.database, parts.ownership), parts.cursors, access),
         *environment_api.routes(access, Environment(parts.database, parts.clock)),
         *_ledger_routes(parts, access),
+        *libraries_api.routes(Libraries(parts.database, parts.clock, parts.config.data)),
         *secrets_api.routes(Secrets(parts.database, parts.vault, parts.clock)),
         *unbuilt.routes(),
         Route(

@@ -96,11 +96,6 @@ _TABLE = {
         GET PUT DELETE     P  /firmware/{version}
         GET                P  /firmware/{version}/binary
     """,
-    "Libraries are not kept here yet.": """
-        GET POST           S  /libraries
-        GET POST PATCH DELETE  S  /libraries/{library}
-        GET                S  /libraries/{library}/versions
-    """,
     "Summaries of vitals, and the vitals of product devices, are not built yet.": """
         GET                SP /diagnostics/{device}/summary
         GET                P  /diagnostics/{device}

@@ -78,9 +78,25 @@ def upgrade() -> None:
         sa.Column("names", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("device_id", name=op.f("pk_ledgers_listener")),
     )
+    op.create_table(
+        "libraries_upload",
+        sa.Column("owner_id", sa.String(length=24), nullable=False),
+        sa.Column("name", sa.String(length=64), nullable=False),
+        sa.Column("version", sa.String(length=20), nullable=False),
+        sa.Column("properties", sa.Text(), nullable=False),
+        sa.Column("archive", sa.LargeBinary(), nullable=False),
+        sa.Column("download_key", sa.String(length=40), nullable=False),
+        sa.Column("is_public", sa.Boolean(), nullable=False),
+        sa.Column("at_ms", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("owner_id", "name", "version", name=op.f("pk_libraries_upload")),
+        sa.UniqueConstraint("download_key", name=op.f("uq_libraries_upload_download_key")),
+    )
+    op.create_index(op.f("ix_libraries_upload_name"), "libraries_upload", ["name"], unique=False)
 
 
 def downgrade() -> None:
+    op.drop_index(op.f("ix_libraries_upload_name"), table_name="libraries_upload")
+    op.drop_table("libraries_upload")
     op.drop_table("ledgers_listener")
     op.drop_table("ledgers_version")
     op.drop_table("ledgers_instance")

@@ -1,0 +1,1 @@
+"""Libraries: code for firmware, from the operator's folder and from people."""
