@@ -189,3 +189,24 @@ async def test_making_and_ending_tokens_is_audited(
         ("server", "token.created"),
         (f"user:{cast.ada.user_id}", "token.revoked"),
     ]
+
+
+async def test_all_tokens_but_the_current_one_can_be_ended(
+    client: httpx.AsyncClient, cast: Cast, db: Database, clock: HandClock, revoked: list[str]
+) -> None:
+    other = issue_token(db, cast.ada.user_id, clock=clock)
+    path = "/v1/access_tokens?keep_current=true"
+    answer = await client.delete(path, headers=cast.ada.headers)
+    assert (answer.status_code, answer.json()) == (200, OK)
+    assert await works(client, cast.ada.token)
+    assert not await works(client, other.access_token)
+    assert await works(client, cast.cleo.token)
+    assert cast.ada.token_id not in revoked
+
+
+async def test_a_word_that_is_no_yes_or_no_ends_nothing(
+    client: httpx.AsyncClient, cast: Cast
+) -> None:
+    path = "/v1/access_tokens?keep_current=perhaps"
+    assert (await client.delete(path, headers=cast.ada.headers)).status_code == 400
+    assert await works(client, cast.ada.token)

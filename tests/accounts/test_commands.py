@@ -1,0 +1,77 @@
+"""`cyan user invite`, `delete`, `mfa-off` and `unlock`, over a data folder of their own."""
+
+import re
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from cyan.accounts.people import create_user
+from cyan.cli.user import user
+from cyan.core.db import migrate
+from cyan.core.db.engine import Database
+from cyan.core.errors import CyanError
+from tests.cast import quick_passwords
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    """A migrated database with Ada in it."""
+    migrate.upgrade(tmp_path / "cyan.db")
+    passwords = quick_passwords()
+    db = Database(tmp_path / "cyan.db")
+    create_user(db, "ada@example.com", "ada's password", passwords=passwords)
+    db.close()
+    passwords.close()
+    return tmp_path
+
+
+def run(data: Path, *arguments: str, **environment: str) -> Result:
+    result = CliRunner().invoke(user, [*arguments, "--data", str(data)], env=environment)
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return result
+
+
+def count(data: Path, query: str) -> int:
+    db = Database(data / "cyan.db")
+    try:
+        return int(db.driver.execute(query).fetchone()[0])
+    finally:
+        db.close()
+
+
+def test_an_invitation_is_printed_once_and_can_be_mailed(data: Path) -> None:
+    result = run(data, "invite", "ben@example.com", "--mail", CYAN_SIGN_UP="invited")
+    found = re.search(r"Code: ([0-9a-f]{40})$", result.stdout.strip())
+    assert found is not None
+    (mail,) = (data / "mail").iterdir()
+    assert found[1] in mail.read_text()
+    assert result.stderr == ""
+    assert count(data, "SELECT count(*) FROM accounts_invitation") == 1
+
+
+def test_an_invitation_to_a_server_that_takes_none_says_so(data: Path) -> None:
+    result = run(data, "invite", "ben@example.com", CYAN_SIGN_UP="closed")
+    assert "CYAN_SIGN_UP=invited" in result.stderr
+
+
+def test_an_account_is_deleted(data: Path) -> None:
+    assert "Deleted" in run(data, "delete", "Ada@example.com").stdout
+    assert count(data, "SELECT count(*) FROM accounts_user") == 0
+
+
+def test_a_second_factor_that_is_off_stays_off(data: Path) -> None:
+    assert "as before" in run(data, "mfa-off", "ada@example.com").stdout
+
+
+def test_unlocking_leaves_an_entry_for_the_running_server(data: Path) -> None:
+    run(data, "unlock", "ada@example.com")
+    entries = "SELECT count(*) FROM audit_entry WHERE action = 'user.unlocked'"
+    assert count(data, entries) == 1
+
+
+@pytest.mark.parametrize("command", ["delete", "mfa-off", "unlock"])
+def test_an_account_that_does_not_exist_is_named_as_such(data: Path, command: str) -> None:
+    with pytest.raises(CyanError, match="no account"):
+        run(data, command, "nobody@example.com")
