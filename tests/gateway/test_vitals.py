@@ -5,7 +5,7 @@ from collections.abc import Iterable
 import msgspec
 import pytest
 
-from cyan.core.ports import DeviceOfflineError
+from cyan.core.ports import DeviceOfflineError, DeviceRefusedError
 from cyan.events.model import Event
 from cyan.health import store
 from cyan.health.model import UPDATE_EVENT, flatten
@@ -112,6 +112,15 @@ async def test_a_board_that_is_offline_cannot_be_asked(world: World) -> None:
     board = Board(world)
     with pytest.raises(DeviceOfflineError):
         world.links.request_vitals(board.device_id)
+
+
+async def test_a_board_whose_firmware_has_no_vitals_is_not_asked_for_them(world: World) -> None:
+    board = await Board(world).connect()
+    asked = len(board.requests())
+    with pytest.raises(DeviceRefusedError, match=r"no vitals.* 0\.8"):
+        world.links.request_vitals(board.device_id)
+    await world.settle()
+    assert len(board.requests()) == asked
 
 
 async def test_vitals_that_a_program_publishes_are_told_with_what_it_published(

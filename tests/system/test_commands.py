@@ -210,7 +210,8 @@ def test_refusals_about_devices_are_one_line_that_says_what_is_wrong(
     not_a_key = tmp_path / "not_a_key.pem"
     not_a_key.write_text("nothing of the kind")
     assert "public key" in refused("device", "add", DEVICE, "--key", not_a_key, *in_folder)
-    assert "not found" in refused("device", "key", DEVICE, *in_folder)
+    for command in (("key", DEVICE), ("key", DEVICE, "--forget"), ("disconnect", DEVICE)):
+        assert "`cyan device list`" in refused("device", *command, *in_folder)
     assert done("device", "list", *in_folder) == ""
     done("device", "add", DEVICE, *in_folder)
     assert "already" in refused("device", "add", DEVICE, *in_folder)

@@ -1,6 +1,8 @@
 """`cyan device`: the registry of devices, from the operator's side."""
 
 import base64
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import click
@@ -9,9 +11,10 @@ from cyan.accounts import people
 from cyan.cli.options import data_option, open_database
 from cyan.core.clock import SystemClock
 from cyan.core.db.engine import Database
-from cyan.core.ids import UserId, parse_device_id
+from cyan.core.ids import DeviceId, UserId, parse_device_id
 from cyan.core.secrets import open_vault
 from cyan.devices import importing, provisioning, registry
+from cyan.devices.model import UnknownDeviceError
 
 
 @click.group()
@@ -72,11 +75,12 @@ def key(device_id: str, forget: bool, data: Path | None) -> None:
     parsed = parse_device_id(device_id)
     db = open_database(data)
     try:
-        if forget:
-            registry.forget_key(db, SystemClock(), parsed)
-            click.echo(f"Forgot the key of {parsed}. The next key that it shows will be pinned.")
-            return
-        found = registry.show_key(db, parsed)
+        with _known(parsed):
+            if forget:
+                registry.forget_key(db, SystemClock(), parsed)
+                click.echo(f"Forgot the key of {parsed}. The next that it shows will be pinned.")
+                return
+            found = registry.show_key(db, parsed)
     finally:
         db.close()
     if found is None:
@@ -94,7 +98,8 @@ def disconnect(device_id: str, data: Path | None) -> None:
     parsed = parse_device_id(device_id)
     db = open_database(data)
     try:
-        registry.disconnect(db, SystemClock(), parsed)
+        with _known(parsed):
+            registry.disconnect(db, SystemClock(), parsed)
     finally:
         db.close()
     click.echo(f"The running server ends the session of {parsed} within a second.")
@@ -137,6 +142,17 @@ def registrar(username: str, revoke: bool, data: Path | None) -> None:
         db.close()
     may = "cannot make devices known any more" if revoke else "may make devices known"
     click.echo(f"{username} {may}.")
+
+
+@contextmanager
+def _known(device_id: DeviceId) -> Iterator[None]:
+    """Say what to do when there is no such device."""
+    try:
+        yield
+    except UnknownDeviceError as error:
+        raise click.ClickException(
+            f"{device_id} is not registered here. `cyan device list` shows those that are."
+        ) from error
 
 
 def _account(db: Database, username: str) -> UserId:

@@ -19,6 +19,7 @@ from cyan.wire import coap
 from cyan.wire.errors import MalformedError, MisuseError
 from cyan.wire.exchange import BusyError
 from cyan.wire.messages import (
+    DIAGNOSTICS,
     METRICS,
     decode_function_result,
     encode_function_call,
@@ -83,6 +84,9 @@ class DeviceLinks:
         link = self._links.online_link(device_id)
         if link is None:
             raise DeviceOfflineError
+        hello = link.session.hello
+        if hello is not None and not hello.flags & DIAGNOSTICS:
+            raise DeviceRefusedError("The device has no vitals: they came with Device OS 0.8.")
         link.perform((Ask(METRICS),))
 
     async def _respond(self, device_id: DeviceId, build: Callable[[int, bytes], bytes]) -> bytes:

@@ -198,7 +198,7 @@ def _parser() -> argparse.ArgumentParser:
     )
 
     add = parser.add_argument_group("what is told").add_argument
-    add("--journal", type=Path, metavar="FILE", help="records events and faults")
+    add("--journal", type=Path, metavar="FILE", help="appends events and faults to it")
     add("--json", action="store_true", help="one JSON line for each thing that happens")
     add("--print-keys", action="store_true", help="prints the devices and their keys, then ends")
     add("--stop-with-stdin", action="store_true", help="stops when standard input is closed")

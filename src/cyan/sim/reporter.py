@@ -5,12 +5,29 @@ from typing import Final, TextIO
 
 import msgspec
 
-from cyan.sim.facts import EventReceived, Fact, FaultHappened, State, StateChanged
+from cyan.sim.facts import EndReason, EventReceived, Fact, FaultHappened, State, StateChanged
 from cyan.sim.faults import FOREVER
 from cyan.sim.identity import Identity
 from cyan.sim.statistics import Statistics
 
 _DIGITS: Final = 6
+
+_ADVICE: Final = {
+    EndReason.HANDSHAKE_FAILED: (
+        "the server did not answer, or --server-key is the key of another server. Does it run, and "
+        "is that its file?"
+    ),
+    EndReason.ALERT: (
+        "the server ended the session. If it refuses the device, `cyan doctor` on the server says "
+        "which one and why."
+    ),
+    EndReason.CLOSED: (
+        "the server closed the connection, or none is there. If it refuses the device, `cyan "
+        "doctor` on the server says which one and why."
+    ),
+    EndReason.MESSAGE_TIMEOUT: "the server did not answer what the device said.",
+}
+"""Why a device that has not come online may not have. Other ends are the simulator's own doing."""
 
 
 class Reporter:
@@ -21,16 +38,20 @@ class Reporter:
     `{"device", "fault", "at_s", "for_s"}` for each fault of a device, with no `for_s` where it ends
     at once or never,
     `{"ready": true, "seed", "devices": [{"id", "name", "transport", "public_key"}]}` once all are
-    online, `{"statistics": {…}, "seed"}` at the end. The words for people leave out single devices.
+    online, `{"statistics": {…}, "seed"}` at the end. The words for people leave out single devices,
+    but for the first of those that did not come online, once for each reason.
     """
 
     def __init__(self, *, is_json: bool, stream: TextIO | None = None) -> None:
         self._is_json = is_json
         self._stream = sys.stdout if stream is None else stream
+        self._advised: set[EndReason] = set()
 
     def on_fact(self, device_id: str, fact: Fact) -> None:
         """Prints a fact that people script on."""
         if not self._is_json:
+            if isinstance(fact, StateChanged):
+                self._advise(device_id, fact)
             return
         match fact:
             case StateChanged():
@@ -48,6 +69,13 @@ class Reporter:
                 self._print_json(line)
             case _:
                 pass
+
+    def _advise(self, device_id: str, fact: StateChanged) -> None:
+        reason = fact.reason
+        if fact.was_online or reason not in _ADVICE or reason in self._advised:
+            return
+        self._advised.add(reason)
+        self._print(f"{device_id} is not online ({reason.value}): {_ADVICE[reason]}")
 
     def ready(self, seed: str, identities: list[Identity]) -> None:
         """All devices are online."""
