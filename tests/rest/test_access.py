@@ -6,12 +6,15 @@ import msgspec
 import pytest
 
 from cyan.accounts.tokens import issue_token
+from cyan.core.ids import DeviceId
 from cyan.rest.auth import Auth
 from cyan.rest.registry import Route
 from tests.cast import bearer
 from tests.rest.access_table import TABLE, Expected, Row
 from tests.rest.asgi import Answer, ask
-from tests.rest.world import ADAS_DEVICE, World
+from tests.rest.world import ADAS_DEVICE, ADAS_NAME, World
+
+UNKNOWN_DEVICE = DeviceId("fedcba9876543210fedcba98")
 
 WHO = ("nobody", "expired", "stranger")
 
@@ -44,6 +47,30 @@ async def test_no_refusal_but_a_bad_token_speaks_of_access_tokens(world: World) 
             assert not re.search("access token", answer.body.decode(), re.IGNORECASE)
 
 
+async def test_no_answer_to_a_stranger_names_what_is_adas(world: World) -> None:
+    adas = [world.cast.ada.username, world.cast.ada.user_id, world.cast.ada.token, ADAS_NAME]
+    for route in world.registry.routes:
+        answer = await _ask(world, route, TABLE[route.method, route.path], "stranger")
+        assert [name for name in adas if name in answer.body.decode()] == [], route.path
+
+
+async def test_a_stranger_cannot_tell_adas_device_from_one_that_does_not_exist(
+    world: World,
+) -> None:
+    told = []
+    for route in world.registry.routes:
+        if "{device}" in route.path:
+            row = TABLE[route.method, route.path]
+            hers = await _ask(world, route, row, "stranger")
+            none = await _ask(world, route, row, "stranger", device=UNKNOWN_DEVICE)
+            if (hers.status, hers.body.replace(ADAS_DEVICE.encode(), b"")) != (
+                none.status,
+                none.body.replace(UNKNOWN_DEVICE.encode(), b""),
+            ):
+                told.append(f"{route.method} {route.path}: {hers.body!r} {none.body!r}")
+    assert told == []
+
+
 async def test_every_refusal_is_json_and_carries_a_request_id(world: World) -> None:
     for route in world.registry.routes:
         answer = await _ask(world, route, TABLE[route.method, route.path], "nobody")
@@ -53,9 +80,11 @@ async def test_every_refusal_is_json_and_carries_a_request_id(world: World) -> N
         assert answer.headers["access-control-allow-origin"] == "*"
 
 
-async def _ask(world: World, route: Route, row: Row, who: str) -> Answer:
+async def _ask(
+    world: World, route: Route, row: Row, who: str, device: DeviceId = ADAS_DEVICE
+) -> Answer:
     headers = _headers(world, who)
-    values = {"device": ADAS_DEVICE, "token": world.cast.ada.token_id}
+    values = {"device": device, "token": world.cast.ada.token_id}
     path = re.sub(r"{(\w+)\*?}", lambda match: values.get(match[1], "1"), route.path)
     fields = msgspec.json.encode(row.fields).replace(b"{device}", ADAS_DEVICE.encode())
     if row.fields:

@@ -20,6 +20,7 @@ from tests.cast import Cast, make_cast, quick_passwords
 from tests.clock import HandClock
 
 ADAS_DEVICE = DeviceId("0123456789abcdef01234567")
+ADAS_NAME = "lamp-of-ada"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,5 +54,7 @@ def build_world(folder: Path) -> World:
     passwords = quick_passwords()
     cast = make_cast(parts.database, clock, passwords)
     passwords.close()
-    register_device(parts.database, parts.clock, ADAS_DEVICE, name="lamp", owner=cast.ada.user_id)
+    register_device(
+        parts.database, parts.clock, ADAS_DEVICE, name=ADAS_NAME, owner=cast.ada.user_id
+    )
     return World(parts, build_asgi(parts.registry, parts.tokens, parts.clock), cast, clock)
