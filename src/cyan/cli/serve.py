@@ -9,6 +9,7 @@ import click
 from cyan.app import Server, open_data
 from cyan.cli.options import read_config, server_options
 from cyan.cli.running import only_one, run
+from cyan.cli.systemd import notify
 from cyan.core import log
 from cyan.core.db import migrate
 
@@ -16,7 +17,7 @@ from cyan.core.db import migrate
 @click.command()
 @server_options
 def serve(**options: Any) -> None:
-    """Serve devices and people. Refuses an old schema: run `cyan migrate` first.
+    """Serve devices and people. Refuses an old schema: run `cyan upgrade` first.
 
     SIGHUP reads the files of the certificate anew; they are also looked at every 10 s.
     """
@@ -28,6 +29,6 @@ def serve(**options: Any) -> None:
 
         async def main(stop: asyncio.Event) -> None:
             asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, server.reload)
-            await server.run(lambda parts: None, stop)
+            await server.run(lambda parts: notify("READY=1"), stop)
 
         run(main)

@@ -87,7 +87,7 @@ def _change(config: Config, file: Path) -> None:
         raise
     except Exception as error:
         raise UpgradeError(
-            f"The upgrade failed, and the data is as it was: {type(error).__name__}: {error}."
+            f"The upgrade failed, and the data is as it was: {str(error).splitlines()[0]}."
             f" The backup in {file} can be deleted."
         ) from error
     finally:
