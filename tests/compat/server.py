@@ -1,6 +1,8 @@
 """The real server as a process of its own: `cyan dev --json` with a fresh data folder and free
 ports. What it prints when it is ready is told here as a value."""
 
+import email
+import email.policy
 import json
 import os
 import signal
@@ -18,6 +20,7 @@ CYAN = Path(sys.executable).with_name("cyan")
 
 READY_WITHIN_S = 60
 STOPPED_WITHIN_S = 30
+MAIL_WITHIN_S = 30
 _LOUD = frozenset({"error", "critical"})
 
 
@@ -79,6 +82,17 @@ class Server:
         return subprocess.run(
             [CYAN, *arguments, "--data", self.data], check=True, capture_output=True, text=True
         ).stdout
+
+    def mail_to(self, username: str) -> str:
+        """The text of the newest mail to somebody. Fails when none comes in time."""
+        deadline = time.monotonic() + MAIL_WITHIN_S
+        while time.monotonic() < deadline:
+            for path in sorted((self.data / "mail").glob("*.eml"), reverse=True):
+                mail = email.message_from_bytes(path.read_bytes(), policy=email.policy.default)
+                if mail["to"] == username:
+                    return str(mail.get_content())
+            time.sleep(0.1)
+        raise AssertionError(f"No mail came to {username}.")
 
     def kill(self) -> None:
         """End it as a power cut would."""

@@ -44,7 +44,7 @@ def test_config_secrets_are_set_shown_without_value_and_deleted(cli: ParticleCli
     )
     assert secret["name"] == "API_KEY"
     shown = "\n".join(cli.succeed("config", "secrets", "get", "API_KEY", "--sandbox"))
-    assert "Usage count: 0" in shown
+    assert "Integrations: (none)" in shown
     assert "h1dden" not in shown
     said = cli.succeed("config", "secrets", "delete", "API_KEY", "--sandbox")
     assert "Secret API_KEY deleted successfully." in said

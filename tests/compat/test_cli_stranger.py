@@ -41,6 +41,15 @@ def test_device_add_asks_a_stranger_whether_to_request_a_transfer(
     assert outcome.code == 1
 
 
+def test_device_add_asks_the_owner_for_a_transfer_when_a_stranger_wants_it(
+    cleo: ParticleCli, device: SimulatedDevice, server: Server
+) -> None:
+    outcome = cleo.run("device", "add", device.id, typed="y\n")
+    assert outcome.code == 0, outcome
+    assert "Transfer requested. You will receive an email" in outcome.output
+    assert device.id in server.mail_to(server.ready.username)
+
+
 @pytest.mark.parametrize(
     "command",
     [
