@@ -57,6 +57,7 @@ def main(data: Path, core: int, kind: str, udp_port: int) -> None:
         udp_port=udp_port,
         tcp_port=0,
         device_messages_per_s=MESSAGES_PER_S,
+        limit_loopback="no",  # a thousand streams come from this machine
     )
     server = Server(config, log_factory=SwitchedLog)
     SwitchedLog.is_real = kind == "real"
