@@ -44,7 +44,7 @@ REORDERED: Final = 64
 
 _HALF: Final = 0x8000
 _NOTHING: Final[dict[int, bytes | None]] = {}
-"""Nothing is ever added to an older generation."""
+"""Nothing is ever added to this one, which stands for an empty generation."""
 
 Build = Callable[[int, bytes], bytes]
 """(message id, one-byte token) to the encoded message."""
@@ -103,7 +103,7 @@ class Exchange:
         self._next_token = 0
         # Two generations: what is older is forgotten at the next turn, REMEMBER_S later. An empty
         # acknowledgement, which nearly all get, is a bit; a message in the making is None.
-        self._answers: dict[int, bytes | None] = {}
+        self._answers: dict[int, bytes | None] = _NOTHING
         self._older: dict[int, bytes | None] = _NOTHING
         self._bits = self._first = self._older_bits = self._older_first = 0
         self._turn_s = 0.0
@@ -152,7 +152,7 @@ class Exchange:
         elif message_id in self._older and message_id not in self._answers:
             self._older[message_id] = answer
         else:
-            self._answers[message_id] = answer
+            self._remember(message_id, answer)
 
     def acknowledge(self, message_id: int) -> bool:
         """Remember that the empty acknowledgement is sent now; False when there was an answer
@@ -172,7 +172,7 @@ class Exchange:
     def tidy(self, now_s: float) -> None:
         """Let go of what is too old, if that is all of it."""
         if self._turn_s and now_s >= self._turn_s + REMEMBER_S:
-            self._answers, self._older = {}, _NOTHING
+            self._answers = self._older = _NOTHING
             self._bits = self._older_bits = 0
             self._turn_s = 0.0
         if self._resting and all(due_s <= now_s for due_s in self._resting.values()):
@@ -191,7 +191,12 @@ class Exchange:
             self._answers.pop(message_id, None)
         else:
             # It comes from before the first one that this generation has room for.
-            self._answers[message_id] = EMPTY_ACK
+            self._remember(message_id, EMPTY_ACK)
+
+    def _remember(self, message_id: int, answer: bytes) -> None:
+        if self._answers is _NOTHING:
+            self._answers = {}
+        self._answers[message_id] = answer
 
     def _turn(self, now_s: float, message_id: int) -> None:
         if self._turn_s:
@@ -200,6 +205,8 @@ class Exchange:
             self._older = self._answers if is_recent else _NOTHING
             self._older_bits, self._older_first = self._bits if is_recent else 0, self._first
             self._answers, self._bits = {}, 0
+        elif self._answers is _NOTHING:
+            self._answers = {}
         if not self._bits:
             self._first = message_id - REORDERED & 0xFFFF
         self._turn_s = now_s + REMEMBER_S

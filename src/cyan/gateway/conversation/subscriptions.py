@@ -13,8 +13,9 @@ def on_subscribe(
 ) -> Sequence[Effect]:
     """Kept before it is acknowledged, because the device will not send it again. The same filter
     may come again. A refusal makes the device send all of them at its next connection."""
+    subscription = share(subscription)
     if subscription not in session.subscriptions:
         if len(session.subscriptions) == MAX_SUBSCRIPTIONS:
             return (Reply(coap.encode_ack(message.message_id, coap.FORBIDDEN, message.token)),)
-        session.subscriptions = share((*session.subscriptions, share(subscription)))
+        session.subscriptions = share((*session.subscriptions, subscription))
     return (Save(after=(Listen(subscription),)),)
