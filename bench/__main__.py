@@ -6,13 +6,14 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from bench import events, fanout, handshakes, machine, sessions, tcp
+from bench import api, events, fanout, handshakes, machine, sessions, tcp
 from bench.figures import RESULTS, Findings, report, write_results
 from bench.settings import Settings
 
 Scenario = Callable[[Settings, Path], Findings]
 
 SCENARIOS: dict[str, Scenario] = {
+    "api": api.measure,
     "events-noop": events.measure_noop,
     "events-real": events.measure_real,
     "handshakes": handshakes.measure,

@@ -36,14 +36,13 @@ class SystemClock:
 
 def iso(stamp: datetime) -> str:
     """`2024-05-13T11:11:42.463Z`: three decimals and Z, the one form that every client reads."""
-    return (
-        stamp.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{stamp.microsecond // 1000:03d}Z"
-    )
+    # `isoformat` writes +00:00 at the end; `strftime` costs four times as much.
+    return stamp.astimezone(UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
 
 
 def iso_ms(epoch_ms: int) -> str:
     """`iso` of a stamp in milliseconds since 1970."""
-    return iso(from_ms(epoch_ms))
+    return from_ms(epoch_ms).isoformat(timespec="milliseconds")[:-6] + "Z"
 
 
 def from_ms(epoch_ms: int) -> datetime:

@@ -4,10 +4,6 @@ A device that does not exist and one that is somebody else's are the same answer
 query: nobody learns by asking which ids are taken.
 """
 
-from typing import Any
-
-from sqlalchemy import Row
-
 from cyan.core.db.engine import Database
 from cyan.core.ids import is_device_id
 from cyan.devices import store
@@ -23,18 +19,19 @@ class DeviceAccess:
 
     def get(self, caller: Caller, id_or_name: str) -> Device:
         """The caller's device of this id (any case) or name. Raises UnknownDeviceError."""
-        row: Row[*tuple[Any, ...]] | None = None
         if is_device_id(id_or_name):
-            row = self._db.row(
-                store.DEVICE_OF_OWNER, {"owner_id": caller.user_id, "id": id_or_name.lower()}
+            rows = store.DEVICE_OF_OWNER.rows(
+                self._db, {"owner_id": caller.user_id, "id": id_or_name.lower()}
             )
+            if rows:
+                return store.to_device_quickly(rows[0])
         elif len(id_or_name) <= MAX_NAME_CHARACTERS:
             row = self._db.row(
                 store.DEVICE_OF_OWNER_BY_NAME, {"owner_id": caller.user_id, "name": id_or_name}
             )
-        if row is None:
-            raise UnknownDeviceError
-        return store.to_device(row)
+            if row is not None:
+                return store.to_device(row)
+        raise UnknownDeviceError
 
     def list_own(self, caller: Caller) -> list[Device]:
         """All devices of the caller, in no particular order."""

@@ -135,11 +135,15 @@ _DEVICE_COLUMNS: Final = tuple(
     for column in _c
     if column.name not in ("public_key", "key_fingerprint", "key_pinned_at_ms", "system")
 )
-_JSON: Final = frozenset({"functions", "variables"})
-
-DEVICE_OF_OWNER: Final = select(*_DEVICE_COLUMNS).where(
-    _c.id == bindparam("id"), _c.owner_id == bindparam("owner_id")
+_DEVICE_NAMES: Final = tuple(column.name for column in _DEVICE_COLUMNS)
+_BOOLEANS: Final = tuple(
+    column.name for column in _DEVICE_COLUMNS if isinstance(column.type, Boolean)
 )
+
+DEVICE_OF_OWNER: Final = Prepared(
+    select(*_DEVICE_COLUMNS).where(_c.id == bindparam("id"), _c.owner_id == bindparam("owner_id"))
+)
+"""For nearly every request."""
 DEVICE: Final = select(*_DEVICE_COLUMNS).where(_c.id == bindparam("id"))
 DEVICE_OF_OWNER_BY_NAME: Final = select(*_DEVICE_COLUMNS).where(
     _c.owner_id == bindparam("owner_id"), _c.name == bindparam("name")
@@ -462,12 +466,15 @@ def read_system(text: str | None) -> dict[str, object]:
 
 def to_device(row: Row[*tuple[Any, ...]]) -> Device:
     """A row of one of the statements above that select whole devices."""
-    values = row._mapping
-    plain: dict[str, Any] = {
-        column.name: values[column.name] for column in _DEVICE_COLUMNS if column.name not in _JSON
-    }
-    return Device(
-        functions=read_functions(values["functions"]),
-        variables=read_variables(values["variables"]),
-        **plain,
-    )
+    return to_device_quickly(tuple(row))
+
+
+def to_device_quickly(row: tuple[Any, ...]) -> Device:
+    """The same of a row as the driver gives it: a boolean is 0 or 1."""
+    values = dict(zip(_DEVICE_NAMES, row, strict=True))
+    values["functions"] = read_functions(values["functions"])
+    values["variables"] = read_variables(values["variables"])
+    for name in _BOOLEANS:
+        if values[name] is not None:
+            values[name] = bool(values[name])
+    return Device(**values)

@@ -5,6 +5,7 @@ What is counted is kept in memory and bounded: a restart begins anew.
 
 from collections import OrderedDict
 from dataclasses import dataclass
+from functools import lru_cache
 from ipaddress import IPv6Address, ip_address
 from typing import Final
 
@@ -21,6 +22,9 @@ WINDOW_S: Final = 300.0
 
 MAX_KEYS: Final = 50_000
 """Addresses (or accounts) that are counted at a time, some 10 MB; the oldest give way."""
+
+KNOWN_HOSTS: Final = 4096
+"""Addresses that need not be read again, some 1 MB: reading one costs as much as all the rest."""
 
 LOGIN: Final = "login"
 """The route whose refusals have OAuth's shape."""
@@ -165,6 +169,7 @@ def limits_of(config: Config, clock: Clock) -> RateLimits:
     return RateLimits(limits, clock, exempt_loopback=config.limit_loopback == "no")
 
 
+@lru_cache(KNOWN_HOSTS)
 def network_of(host: str) -> str:
     """What is counted as one address: an IPv4 address, or a /64 of IPv6, which is what one
     subscriber has (RFC 6177 §2)."""
@@ -179,6 +184,7 @@ def network_of(host: str) -> str:
     return str(IPv6Address(int(address) >> 64 << 64))
 
 
+@lru_cache(KNOWN_HOSTS)
 def is_loopback(host: str) -> bool:
     """Whether it is this machine that asks."""
     try:
