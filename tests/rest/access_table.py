@@ -116,6 +116,7 @@ TABLE: dict[tuple[str, str], Row] = {
     ("GET", "/v1/diagnostics/{device}"): Row(DENIED),
     ("GET", "/v1/diagnostics/{device}/last"): Row(DENIED),
     ("GET", "/v1/diagnostics/{device}/metadata"): Row(DENIED),
+    ("GET", "/v1/diagnostics/{device}/summary"): Row(DENIED),
     ("GET", "/v1/devices/{device}/{variable}"): Row(DENIED),
     ("POST", "/v1/devices/{device}/{function}"): Row(DENIED),
     # Everybody publishes to themselves, and hears themselves.

@@ -25,6 +25,7 @@ from cyan.health.model import (
     metadata,
 )
 from cyan.health.service import Vitals
+from cyan.health.summary import DEFAULT_SAMPLES, MAX_SAMPLES, summarize
 from cyan.rest.call import Call
 from cyan.rest.dates import parse_date
 from cyan.rest.errors import ApiError
@@ -71,6 +72,19 @@ class _Endpoints:
             return Response(content, media_type=CSV)
         return json_response({"diagnostics": [_render(record) for record in records]})
 
+    async def summary(self, call: Call) -> Response:
+        device = get_device(self._access, call)
+        try:
+            from_ms, to_ms = _read_dates(call)
+        except DateRangeError as error:
+            raise _refusal(400, "bad_request", error.message) from error
+        # What is older is deleted, and samples of decades would be of no use.
+        from_ms = max(from_ms, call.clock.now_ms() - RETENTION_MS)
+        limit = _read_limit(call)
+        records = self._vitals.list_between(device, from_ms, to_ms)
+        summed = await asyncio.to_thread(summarize, device.id, records, from_ms, to_ms, limit)
+        return json_response(summed)
+
     async def metadata(self, call: Call) -> Response:
         get_device(self._access, call)
         return json_response({"diagnostics_metadata": metadata()})
@@ -107,6 +121,14 @@ def _read_date(call: Call, name: str, otherwise: int) -> int:
         return parse_date(text)
     except ValueError as error:
         raise DateRangeError from error
+
+
+def _read_limit(call: Call) -> int:
+    text = call.query.get("limit") or str(DEFAULT_SAMPLES)
+    is_number = text.isascii() and text.isdigit() and len(text) <= len(str(MAX_SAMPLES))
+    if not is_number or not 1 <= int(text) <= MAX_SAMPLES:
+        raise _refusal(400, "bad_request", f"limit is a whole number from 1 to {MAX_SAMPLES}.")
+    return int(text)
 
 
 def _write_csv(records: Sequence[Record]) -> str:
@@ -153,6 +175,15 @@ def routes(access: DeviceAccess, vitals: Vitals) -> list[Route]:
             summary="The vitals of a device, as JSON or CSV",
             query=shapes.VitalsQuery,
             response=(Reply(shapes.ReadingsReply), Reply(media_type=CSV)),
+        ),
+        Route(
+            "GET",
+            one + "/summary",
+            on.summary,
+            scope="devices.diagnostics.summary:get",
+            summary="The vitals of a time as a few samples, as graphs show them",
+            query=shapes.SummaryQuery,
+            response=shapes.SummaryReply,
         ),
         Route(
             "GET",

@@ -96,8 +96,8 @@ _TABLE = {
         GET PUT DELETE     P  /firmware/{version}
         GET                P  /firmware/{version}/binary
     """,
-    "Summaries of vitals, and the vitals of product devices, are not built yet.": """
-        GET                SP /diagnostics/{device}/summary
+    "Vitals of product devices are not built yet.": """
+        GET                P  /diagnostics/{device}/summary
         GET                P  /diagnostics/{device}
         GET                P  /diagnostics/{device}/last
         GET                P  /diagnostics/{device}/metadata
