@@ -40,6 +40,10 @@ bench: .venv/.ready-dev ## Measure, beside a floor in the same run; the figures 
 docs: .venv/.ready-dev ## Write docs/reference anew from the code.
 	@$(BIN)/python docs/generate.py
 
+.PHONY: wheel
+wheel: .venv/.ready-dev ## What a machine without a network needs to install Cyan, into dist.
+	@scripts/wheel
+
 .PHONY: test-tools
 test-tools:
 	@scripts/test-tools
