@@ -79,7 +79,6 @@ DELETE /v1/products/7/team/a+b@example.com
 GET /v1/products/7/config
 PUT /v1/products/7/config/0123456789abcdef01234567
 GET /v1/products/7/locations
-GET /v1/diagnostics/0123456789abcdef01234567/summary
 GET /v1/products/7/diagnostics/0123456789abcdef01234567/last
 GET /v1/orgs/acme/search
 """
