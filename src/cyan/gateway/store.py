@@ -189,10 +189,16 @@ def fold_journal(connection: Connection, holder: str) -> None:
     batches = _read_batches.run(connection, {"of_holder": holder})
     entries = newest(packed for (packed,) in batches)
     driver: Any = connection.connection.driver_connection
+    # In the order of the pages: in any other each row of a large fleet costs three times as much.
+    places = driver.execute(
+        "SELECT rowid, connection_id, adoption FROM gateway_session"
+        " WHERE holder = ? ORDER BY rowid",
+        (holder,),
+    ).fetchall()
     driver.executemany(
         "UPDATE gateway_session SET highest_received = ?, replay_window = ?,"
         " device_message_id = ?, next_message_id = ?, settled = ?, heard_at_ms = ?, address = ?"
-        " WHERE connection_id = ? AND adoption = ?",
+        " WHERE rowid = ?",
         (
             (
                 hot.highest_received,
@@ -202,10 +208,10 @@ def fold_journal(connection: Connection, holder: str) -> None:
                 hot.settled,
                 hot.heard_at_ms,
                 hot.address,
-                hot.connection_id,
-                hot.adoption,
+                rowid,
             )
-            for hot in entries.values()
+            for rowid, connection_id, adoption in places
+            if (hot := entries.get((connection_id, adoption))) is not None
         ),
     )
     connection.execute(_remove_all_batches, {"of_holder": holder})
