@@ -13,6 +13,7 @@ from cyan.devices.registry import list_devices
 from cyan.devices.store import devices_claim_code, devices_device, devices_registrar
 from cyan.devices.transferstore import devices_transfer
 from cyan.environment.store import environment_layer
+from cyan.ledgers.store import ledgers_definition, ledgers_instance, ledgers_version
 from cyan.plans.store import plans_account
 from cyan.secrets.store import secrets_secret
 
@@ -32,12 +33,14 @@ def account_uses() -> list[AccountUse]:
     """One for each feature that has something of accounts."""
     return [
         OwnedDevices(),
+        LedgerContents(),
         OwnRows(
             devices_claim_code.c.owner_id,
             devices_registrar.c.user_id,
             devices_transfer.c.owner_id,
             devices_transfer.c.requester_id,
             environment_layer.c.owner_id,
+            ledgers_definition.c.owner_id,
             plans_account.c.user_id,
             secrets_secret.c.owner_id,
         ),
@@ -70,3 +73,15 @@ class OwnedDevices:
 
     def forget(self, connection: Connection, user_id: UserId) -> None:
         pass
+
+
+class LedgerContents:
+    """What stands in an account's ledgers; the ledgers themselves go after it, as its rows."""
+
+    def reason_to_stay(self, connection: Connection, user_id: UserId) -> str | None:
+        return None
+
+    def forget(self, connection: Connection, user_id: UserId) -> None:
+        own = select(ledgers_definition.c.id).where(ledgers_definition.c.owner_id == user_id)
+        for table in (ledgers_instance, ledgers_version):
+            connection.execute(delete(table).where(table.c.ledger_id.in_(own)))

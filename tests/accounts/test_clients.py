@@ -152,6 +152,19 @@ async def test_a_client_of_limited_scope_gets_no_token_of_people(desk: Desk, cas
         assert "customers:create" in answer.json()["error_description"]
 
 
+async def test_a_client_that_was_limited_renews_nothing(desk: Desk, cast: Cast) -> None:
+    made = await create(desk, cast.ada)
+    first = await desk.login(grant_type="client_credentials", **credentials(made))
+    path = f"/v1/clients/{made['id']}"
+    await desk.client.put(path, json={"scope": "customers:create"}, headers=cast.ada.headers)
+    answer = await desk.login(
+        grant_type="refresh_token",
+        refresh_token=first.json()["refresh_token"],
+        **credentials(made),
+    )
+    assert (answer.status_code, answer.json()["error"]) == (400, "unauthorized_client")
+
+
 async def test_the_clients_of_stock_tools_have_no_owner_to_be(desk: Desk, cast: Cast) -> None:
     answer = await desk.login(grant_type="client_credentials")
     assert (answer.status_code, answer.json()["error"]) == (400, "unauthorized_client")

@@ -85,6 +85,26 @@ async def test_an_account_that_owns_devices_stays(
     assert await delete(desk, cast.cleo) == 200
 
 
+async def test_ledgers_go_with_what_stands_in_them(
+    make_desk: Make, cast: Cast, db: Database
+) -> None:
+    def write(connection: Connection) -> None:
+        for ledger, owner in (("a", cast.ada.user_id), ("c", cast.cleo.user_id)):
+            connection.exec_driver_sql(
+                "INSERT INTO ledgers_definition (id, owner_id, name, description, scope,"
+                " created_at_ms, updated_at_ms) VALUES (?, ?, 'l', '', 'Owner', 1, 1)",
+                (ledger, owner),
+            )
+            connection.exec_driver_sql(
+                "INSERT INTO ledgers_instance VALUES (?, 'x', 1, '{}', 2, 1, 1)", (ledger,)
+            )
+
+    db.write_blocking(write)
+    assert await delete(make_desk(uses=tuple(account_uses())), cast.ada) == 200
+    for query in ("SELECT id FROM ledgers_definition", "SELECT ledger_id FROM ledgers_instance"):
+        assert db.driver.execute(query).fetchall() == [("c",)]
+
+
 async def test_what_features_have_of_the_account_goes_in_the_same_transaction(
     make_desk: Make, cast: Cast, db: Database
 ) -> None:

@@ -131,6 +131,21 @@ async def test_the_operator_lifts_the_block_of_an_account(
     assert (await at(THERE).login(**right(cast.ada))).status_code == 200
 
 
+async def test_blocks_are_audited_and_names_of_nobody_are_not(
+    at: At, cast: Cast, db: Database
+) -> None:
+    for number in range(6):
+        for name in (cast.ada.username, "maybe-a-password", "nobody@example.com"):
+            await guess(at(f"203.0.113.{number}:{name}"), name, 1)
+    await guess(at(HERE), "a@example.com", 1)
+    await guess(at(HERE), "b@example.com", 2)
+    await db.write(lambda connection: None)
+    entries = db.driver.execute(
+        "SELECT actor, subject FROM audit_entry WHERE action = 'login.blocked' ORDER BY id"
+    ).fetchall()
+    assert entries == [("server", f"user:{cast.ada.user_id}"), ("server", f"address:{HERE}")]
+
+
 @pytest.mark.parametrize("case", ["Ada@Example.COM", " ada@example.com "])
 async def test_one_name_in_other_letters_is_one_name(at: At, cast: Cast, case: str) -> None:
     for number in range(5):

@@ -78,6 +78,12 @@ async def test_fields_of_the_wrong_kind_are_refused(desk: Desk, change: dict[str
     assert (await desk.client.post("/v1/users", json={**BEN, **change})).status_code == 400
 
 
+async def test_a_body_that_is_much_too_long_is_refused(desk: Desk) -> None:
+    for path in ("/v1/users", "/oauth/token"):
+        form = {**BEN, "grant_type": "password", "utm[x]": "x" * 40_000}
+        assert (await desk.client.post(path, data=form)).status_code == 413
+
+
 async def test_a_closed_server_makes_no_accounts_whatever_is_sent(
     make_desk: Make, cast: Cast
 ) -> None:

@@ -11,6 +11,7 @@ from cyan.accounts.model import Token
 from cyan.accounts.oauth import TokenEndpoint, host_of
 from cyan.accounts.service import Accounts
 from cyan.accounts.shapes import (
+    MAX_BODY_BYTES,
     CurrentToken,
     EndQuery,
     ListedToken,
@@ -64,6 +65,7 @@ def _token_routes(accounts: Accounts) -> list[Route]:
             Auth.OWN,
             summary="Log in: make a token.",
             request=TokenRequest,
+            max_body_bytes=MAX_BODY_BYTES,
             request_media=(URLENCODED,),
             response=TokenReply,
         ),

@@ -7,6 +7,7 @@ from cyan.accounts.clients import Clients
 from cyan.accounts.fields import needed_text, text_of
 from cyan.accounts.model import Client
 from cyan.accounts.shapes import (
+    MAX_BODY_BYTES,
     ClientChange,
     ClientInfo,
     ClientList,
@@ -37,6 +38,7 @@ def routes(clients: Clients) -> list[Route]:
             scope="clients:create",
             summary="Make an OAuth client; its secret is shown this once.",
             request=NewClient,
+            max_body_bytes=MAX_BODY_BYTES,
             response=OneClient,
         ),
         Route(
@@ -46,6 +48,7 @@ def routes(clients: Clients) -> list[Route]:
             scope="clients:update",
             summary="Change the name or scope of an OAuth client.",
             request=ClientChange,
+            max_body_bytes=MAX_BODY_BYTES,
             response=OneClient,
         ),
         Route(

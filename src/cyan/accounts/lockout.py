@@ -4,7 +4,7 @@ The platform blocks an address for 30 minutes after 10 in a row (rest-api-core.m
 has a limit too, for guesses from many addresses; names that have no account are counted alike.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import blake2b
@@ -63,13 +63,16 @@ class LockoutRules:
 class Attempt:
     """One try to prove who one is. When neither is called, nothing is counted."""
 
-    __slots__ = ("_lockout", "account", "network")
+    __slots__ = ("_lockout", "account", "limit", "name", "network")
 
-    def __init__(self, lockout: "Lockout", network: str | None, account: bytes) -> None:
+    def __init__(self, lockout: "Lockout", network: str | None, name: str, limit: int) -> None:
         self._lockout = lockout
         self.network = network
         """None for one that is not counted."""
-        self.account = account
+        self.name = name
+        self.account = _key(name)
+        self.limit = limit
+        """Failures in a row of this account, from wherever."""
 
     def failed(self) -> None:
         self._lockout.count_failure(self)
@@ -82,8 +85,18 @@ class Lockout:
     """Counts failures by address and by account. A success takes back the failures of its own
     account only: whoever has an account must not wash off guesses at others."""
 
-    def __init__(self, rules: LockoutRules, clock: Clock, *, exempt_loopback: bool = False) -> None:
+    def __init__(
+        self,
+        rules: LockoutRules,
+        clock: Clock,
+        *,
+        exempt_loopback: bool = False,
+        on_block: Callable[[str], None] | None = None,
+    ) -> None:
+        """`on_block` is told what was blocked: `address:<network>`, or the account as it was
+        named. It must not take longer for one that exists."""
         self._rules = rules
+        self._on_block = on_block
         self._exempt_loopback = exempt_loopback
         self._by_network = Windows(clock, rules.block_s)
         self._by_account = Windows(clock, rules.block_s)
@@ -97,12 +110,13 @@ class Lockout:
 
         Raises LockedOutError, BusyAddressError.
         """
+        account_limit = self._rules.by_account if limit is None else limit
         if self._exempt_loopback and is_loopback(host):
-            yield Attempt(self, None, _key(account))
+            yield Attempt(self, None, account, account_limit)
             return
         network = network_of(host)
-        attempt = Attempt(self, network, _key(account))
-        self._refuse_blocked(attempt, self._rules.by_account if limit is None else limit)
+        attempt = Attempt(self, network, account, account_limit)
+        self._refuse_blocked(attempt)
         waiting = self._waiting.get(network, 0)
         if waiting >= MAX_AT_A_TIME:
             _attempts.labels("busy").inc()
@@ -119,11 +133,12 @@ class Lockout:
         _attempts.labels("failed").inc()
         if attempt.network is None:
             return
-        self._by_account.add(attempt.account, extend=True)
         self._by_both.add((attempt.network, attempt.account), extend=True)
-        failures = self._by_network.add(attempt.network, extend=True)
-        if failures == self._rules.by_address:
+        if self._by_account.add(attempt.account, extend=True) == attempt.limit:
+            self._blocked(attempt.name)
+        if self._by_network.add(attempt.network, extend=True) == self._rules.by_address:
             _log.warning("login.address_blocked", address=attempt.network)
+            self._blocked(f"address:{attempt.network}")
 
     def count_success(self, attempt: Attempt) -> None:
         _attempts.labels("passed").inc()
@@ -139,13 +154,17 @@ class Lockout:
         """Forget the failures of an account; the operator asked for it."""
         self._by_account.forget(_key(account))
 
-    def _refuse_blocked(self, attempt: Attempt, limit: int) -> None:
+    def _blocked(self, what: str) -> None:
+        if self._on_block is not None:
+            self._on_block(what)
+
+    def _refuse_blocked(self, attempt: Attempt) -> None:
         wait_s = 0.0
         by_address = self._rules.by_address
         if 0 < by_address <= self._by_network.count(attempt.network):
             wait_s = self._by_network.ends_in_s(attempt.network)
         is_trusted = self._trusted.count((attempt.network, attempt.account)) > 0
-        if not is_trusted and 0 < limit <= self._by_account.count(attempt.account):
+        if not is_trusted and 0 < attempt.limit <= self._by_account.count(attempt.account):
             wait_s = max(wait_s, self._by_account.ends_in_s(attempt.account))
         if wait_s:
             _attempts.labels("blocked").inc()

@@ -38,7 +38,7 @@ class Logins:
 
     async def by_code(self, user: User, code: str, host: str) -> bool:
         """The second step, for an account whose password was right just before."""
-        with self._lockout.attempt(host, f"code of {user.id}", MAX_CODES_IN_A_ROW) as attempt:
+        with self._lockout.attempt(host, _codes_of(user), MAX_CODES_IN_A_ROW) as attempt:
             right = await self._second_factors.uses(user.id, code)
             if right:
                 attempt.passed()
@@ -78,4 +78,9 @@ class Logins:
         user = self._people.find(user_id)
         if user is not None:
             self._lockout.unblock(user.username)
-            self._lockout.unblock(f"code of {user.id}")
+            self._lockout.unblock(_codes_of(user))
+
+
+def _codes_of(user: User) -> str:
+    """Under what the codes of an account are counted; no username has a colon."""
+    return f"user:{user.id}"

@@ -127,6 +127,7 @@ class TokenEndpoint:
         refresh_token = fields.get("refresh_token", "")
         if not refresh_token:
             raise _invalid_request("The field refresh_token is needed.")
+        _refuse_limited(client)
         expires_in_s = _life_asked_for(fields, call.clock)
         new = await self._tokens.renew(refresh_token, client.id, expires_in_s)
         if new is None:

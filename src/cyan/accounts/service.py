@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from cyan.accounts.blocks import audit_of_blocks
 from cyan.accounts.clients import Clients
 from cyan.accounts.lockout import Lockout, LockoutRules
 from cyan.accounts.logins import Logins
@@ -71,7 +72,12 @@ def make_accounts(
 ) -> Accounts:
     """`uses`: what features have of accounts, asked when one is to be deleted."""
     second_factors = SecondFactors(db, clock, bus, vault)
-    lockout = Lockout(policy.lockout, clock, exempt_loopback=policy.exempt_loopback)
+    lockout = Lockout(
+        policy.lockout,
+        clock,
+        exempt_loopback=policy.exempt_loopback,
+        on_block=audit_of_blocks(db, clock),
+    )
     return Accounts(
         people=people,
         tokens=tokens,

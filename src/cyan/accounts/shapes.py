@@ -1,8 +1,11 @@
 """The JSON of accounts, as clients send and read it (rest-api-core.md §5 to §7)."""
 
-from typing import Literal
+from typing import Final, Literal
 
 import msgspec
+
+MAX_BODY_BYTES: Final = 32 * 1024
+"""All fields of the largest body here at their longest, percent-encoded."""
 
 
 class TokenRequest(msgspec.Struct, frozen=True, kw_only=True):

@@ -14,6 +14,7 @@ from cyan.accounts.oauth import host_of
 from cyan.accounts.passwords import TooManyLoginsError
 from cyan.accounts.service import Accounts
 from cyan.accounts.shapes import (
+    MAX_BODY_BYTES,
     AccountInfo,
     CurrentPassword,
     Enrolled,
@@ -65,6 +66,7 @@ def routes(
             Auth.NONE,
             summary="Make an account, where sign-up is open or with an invitation.",
             request=NewUser,
+            max_body_bytes=MAX_BODY_BYTES,
             response=Done,
         ),
         Route("GET", user, api.user, summary="Who one is.", response=UserInfo),
@@ -74,6 +76,7 @@ def routes(
             api.change,
             summary="Change one's profile, username or password.",
             request=UserChange,
+            max_body_bytes=MAX_BODY_BYTES,
             response=UserChanged,
         ),
         Route(
@@ -82,6 +85,7 @@ def routes(
             api.delete,
             summary="Delete one's account.",
             request=PasswordOnly,
+            max_body_bytes=MAX_BODY_BYTES,
             response=Said,
         ),
         Route(
@@ -98,6 +102,7 @@ def routes(
             Auth.NONE,
             summary="Ask for a mail with a code for a new password.",
             request=UsernameOnly,
+            max_body_bytes=MAX_BODY_BYTES,
             response=Said,
         ),
         Route(
@@ -107,6 +112,7 @@ def routes(
             Auth.NONE,
             summary="Set a new password with the code of the mail.",
             request=ResetRedemption,
+            max_body_bytes=MAX_BODY_BYTES,
             response=Said,
         ),
         Route("GET", enable, api.offer, summary="Begin a second factor.", response=MfaOffer),
@@ -116,6 +122,7 @@ def routes(
             api.enable,
             summary="Turn the second factor on with its first code.",
             request=MfaConfirmation,
+            max_body_bytes=MAX_BODY_BYTES,
             response=Enrolled,
         ),
         Route(
@@ -124,6 +131,7 @@ def routes(
             api.disable,
             summary="Turn the second factor off.",
             request=CurrentPassword,
+            max_body_bytes=MAX_BODY_BYTES,
             response=Done,
         ),
     ]

@@ -49,8 +49,11 @@ class FolderMailer:
         self._sent = 0
 
     async def send(self, mail: Mail) -> None:
-        self._folder.mkdir(mode=0o700, exist_ok=True)
         self._sent += 1
+        await asyncio.to_thread(self._write, mail)
+
+    def _write(self, mail: Mail) -> None:
+        self._folder.mkdir(mode=0o700, exist_ok=True)
         name = f"{self._clock.now_ms():013d}-{self._sent % 10_000:04d}.eml"
         write_private(self._folder / name, bytes(message_of(mail, self._sender, self._clock)))
         for path in sorted(self._folder.glob("*.eml"))[:-MAX_FILES]:
