@@ -136,6 +136,24 @@ def test_what_was_refused_long_ago_is_left_out(data: Path) -> None:
     assert levels(found_by(devices.check_refused, installation(data))) == {"devices.refused": "ok"}
 
 
+def test_a_device_that_connects_over_and_over_is_told_apart_from_those_refused(data: Path) -> None:
+    calm = found_by(devices.check_again_and_again, installation(data))
+    assert levels(calm) == {"devices.handshakes": "ok"}
+    _note(data, DEVICE, refusals.AGAIN_AND_AGAIN, _now_ms())
+    (found,) = devices.check_again_and_again(installation(data))
+    assert found.level.value == "warning"
+    assert f"{DEVICE} connects again and again" in found.found
+    assert "192.0.2.9" in found.found
+    assert "copied flash" in str(found.next_step)
+    assert levels(found_by(devices.check_refused, installation(data))) == {"devices.refused": "ok"}
+
+
+def test_what_connected_over_and_over_two_days_ago_is_left_out(data: Path) -> None:
+    _note(data, DEVICE, refusals.AGAIN_AND_AGAIN, _now_ms() - 2 * devices.AGAIN_MS)
+    found = found_by(devices.check_again_and_again, installation(data))
+    assert levels(found) == {"devices.handshakes": "ok"}
+
+
 def test_of_many_refused_devices_the_latest_are_named_and_the_others_counted(data: Path) -> None:
     for number in range(MAX_SHOWN + 3):
         _note(data, f"{number:024x}", "unknown_device", _now_ms() + number)

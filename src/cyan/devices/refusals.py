@@ -1,6 +1,8 @@
-"""Devices that were refused, for the operator who wonders why a board does not come online.
+"""Devices that were refused, for the operator who wonders why a board does not come online, and
+those that come again and again.
 
-Whoever knows the port can make up ids, so the list is bounded, and so is how often it is written.
+Whoever knows the port can make up ids, so the list is bounded; so is how often the gateway writes
+it (gateway/notes.py).
 """
 
 from typing import Final
@@ -14,13 +16,12 @@ from cyan.devices import store
 MAX_REFUSALS: Final = 1000
 """Of device and reason; the one that was seen last the longest ago gives way."""
 
-QUIET_MS: Final = 10_000
-"""A device that is refused tries again within seconds, for days: what comes sooner than this after
-the last note of the same device and reason is not written, and not counted."""
-
 MAX_REASON_CHARACTERS: Final = 32
 MAX_ADDRESS_CHARACTERS: Final = 45
 """An IPv6 address with an IPv4 one in it."""
+
+AGAIN_AND_AGAIN: Final = "handshakes_again"
+"""Not refused at all: the device made a full handshake many times within an hour."""
 
 UDP: Final = "udp"
 TCP: Final = "tcp"
@@ -39,7 +40,7 @@ class Refusal(msgspec.Struct, frozen=True):
     first_at_ms: int
     last_at_ms: int
     count: int
-    """How often, the times within QUIET_MS of one another left out."""
+    """How often."""
 
 
 def note(
@@ -51,13 +52,15 @@ def note(
     transport: str,
     address: str,
     at_ms: int,
-) -> bool:
-    """Remember a refusal (a unit of work for the writer); False when it was noted just before.
+    times: int = 1,
+) -> None:
+    """Remember that a device was refused so many times, the last time at `at_ms` (a unit of work
+    for the writer).
 
-    `claimed_id` is 24 hex digits, `reason` one of the words of `devices.keys` or a transport's own,
-    `transport` UDP or TCP, `address` the peer's IP address without its port.
+    `claimed_id` is 24 hex digits, `reason` one of the words of `devices.keys`, AGAIN_AND_AGAIN or a
+    transport's own, `transport` UDP or TCP, `address` the peer's IP address without its port.
     """
-    done = connection.execute(
+    connection.execute(
         store.NOTE_REFUSAL,
         {
             "device_id": claimed_id[:24],
@@ -66,13 +69,10 @@ def note(
             "transport": transport,
             "address": address[:MAX_ADDRESS_CHARACTERS],
             "at_ms": at_ms,
-            "quiet_since_ms": at_ms - QUIET_MS,
+            "times": times,
         },
     )
-    if done.rowcount != 1:
-        return False
     connection.execute(store.TRIM_REFUSALS, {"kept": MAX_REFUSALS})
-    return True
 
 
 def list_recent(db: Database, limit: int = 100) -> list[Refusal]:

@@ -423,7 +423,11 @@ _note_refusal = upsert(devices_refusal).values(
         name: bindparam(name)
         for name in ("device_id", "reason", "fingerprint", "transport", "address")
     }
-    | {"first_at_ms": bindparam("at_ms"), "last_at_ms": bindparam("at_ms"), "count": 1}
+    | {
+        "first_at_ms": bindparam("at_ms"),
+        "last_at_ms": bindparam("at_ms"),
+        "count": bindparam("times"),
+    }
 )
 NOTE_REFUSAL: Final = _note_refusal.on_conflict_do_update(
     index_elements=["device_id", "reason"],
@@ -432,9 +436,8 @@ NOTE_REFUSAL: Final = _note_refusal.on_conflict_do_update(
         "transport": _note_refusal.excluded.transport,
         "address": _note_refusal.excluded.address,
         "last_at_ms": _note_refusal.excluded.last_at_ms,
-        "count": _refusal["count"] + 1,
+        "count": _refusal["count"] + _note_refusal.excluded["count"],
     },
-    where=_refusal.last_at_ms <= bindparam("quiet_since_ms"),
 )
 TRIM_REFUSALS: Final = delete(devices_refusal).where(
     tuple_(_refusal.device_id, _refusal.reason).in_(

@@ -4,9 +4,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Final
 
-import msgspec
 import structlog
-from sqlalchemy import Connection
 
 from cyan.core.clock import Clock
 from cyan.core.config import Config
@@ -15,19 +13,11 @@ from cyan.core.ids import DeviceId
 from cyan.devices import keys, refusals
 from cyan.gateway import metrics
 from cyan.gateway.commits import Commits
+from cyan.gateway.notes import Notes, Repeats
 from cyan.wire.lightssl.handshake import DEVICE_KEY_BYTES, Claim
 
 NO_KEY: Final = "no_key"
 """The device counts on a key that we know (very old firmware over TCP), and we know none."""
-
-MAX_REFUSALS_IN_A_SECOND: Final = 16
-"""That are logged and written down. Over TCP nothing is proved yet when a device is refused: anyone
-could fill the log and the disk. All are counted in the metric."""
-
-QUIET_S: Final = 10.0
-"""A refused device tries again within seconds, for days; one line each time is enough in this."""
-
-MAX_RECENT: Final = 4096
 
 _log = structlog.get_logger(__name__)
 
@@ -39,9 +29,8 @@ class Admission:
         self._enrolment = config.enrolment
         self._clock = clock
         self._database = database
-        self._commits = commits
-        self._refusals: list[_Refusal] = []
-        self._quiet_until_s: dict[tuple[DeviceId, str], float] = {}
+        self._notes = Notes(commits, clock.monotonic, clock.now_ms)
+        self._repeats = Repeats(self._notes, clock.monotonic)
         self.tasks: set[asyncio.Task[None]] = set()
         """Keys that are being pinned."""
 
@@ -121,53 +110,28 @@ class Admission:
     ) -> None:
         """For the operator: in a metric always, in the log and the database if it is news."""
         metrics.refused.labels(reason=reason).inc()
-        now_s = self._clock.monotonic()
-        if (
-            self._quiet_until_s.get((device_id, reason), 0.0) > now_s
-            or len(self._refusals) >= MAX_REFUSALS_IN_A_SECOND
-        ):
-            return
-        if len(self._quiet_until_s) >= MAX_RECENT:
-            self._quiet_until_s.clear()
-        self._quiet_until_s[device_id, reason] = now_s + QUIET_S
         fingerprint = None if public_key is None else keys.fingerprint(public_key)
-        _log.warning(
-            "device.refused",
-            claimed_device_id=device_id,
-            fingerprint=fingerprint,
-            reason=reason,
-            transport=transport,
-            address=ip_address,
+        is_news = self._notes.add(
+            device_id, reason, fingerprint=fingerprint, transport=transport, address=ip_address
         )
-        self._refusals.append(
-            _Refusal(device_id, reason, fingerprint, transport, ip_address, self._clock.now_ms())
-        )
+        if is_news:
+            _log.warning(
+                "device.refused",
+                claimed_device_id=device_id,
+                fingerprint=fingerprint,
+                reason=reason,
+                transport=transport,
+                address=ip_address,
+            )
 
-    def flush(self) -> None:
+    def note_handshake(self, device_id: DeviceId, transport: str, ip_address: str) -> None:
+        """The device has a new session; worth a word if it has one again and again."""
+        times = self._repeats.add(device_id, transport, ip_address)
+        if times:
+            _log.warning(
+                "device.handshakes_again", device_id=device_id, times=times, address=ip_address
+            )
+
+    def flush(self, *, is_last: bool = False) -> None:
         """Write down who was refused since the last time, together. Called once a second."""
-        if not self._refusals:
-            return
-        noted, self._refusals = self._refusals, []
-
-        def write(connection: Connection) -> None:
-            for refusal in noted:
-                refusals.note(
-                    connection,
-                    refusal.device_id,
-                    refusal.reason,
-                    fingerprint=refusal.fingerprint,
-                    transport=refusal.transport,
-                    address=refusal.address,
-                    at_ms=refusal.at_ms,
-                )
-
-        self._commits.submit(write, lambda ok: None)
-
-
-class _Refusal(msgspec.Struct, frozen=True):
-    device_id: DeviceId
-    reason: str
-    fingerprint: str | None
-    transport: str
-    address: str
-    at_ms: int
+        self._notes.flush(is_last=is_last)

@@ -208,7 +208,7 @@ class Gateway:
         while self._admission.tasks:
             await asyncio.gather(*self._admission.tasks, return_exceptions=True)
         self._listener.stop()
-        self._admission.flush()
+        self._admission.flush(is_last=True)
         await self._database.write(self._keeper.last_flush(self.now_s()))
         self._sender.close()
 
@@ -330,6 +330,9 @@ class Gateway:
         device_id = link.session.device_id
         assert device_id is not None
         older = self._by_device.get(device_id)
+        if older is not link:
+            transport = refusals.TCP if link.session.is_stream else refusals.UDP
+            self._admission.note_handshake(device_id, transport, link.ip_address)
         if older is not None and older is not link:
             self._replace(older, link)
         self._hub.drop_device(device_id)

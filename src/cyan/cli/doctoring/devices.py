@@ -1,4 +1,5 @@
-"""Devices that do not come: who was refused and why, and who was never seen."""
+"""Devices that do not come, or too often: who was refused and why, who connects over and over, and
+who was never seen."""
 
 from collections.abc import Iterator
 from contextlib import closing
@@ -18,6 +19,9 @@ from cyan.gateway.admission import NO_KEY
 
 RECENT_MS: Final = 7 * 24 * 3600 * 1000
 """Of what is older than a week, nobody wonders any more."""
+
+AGAIN_MS: Final = 24 * 3600 * 1000
+"""Who connected over and over longer ago than a day has stopped."""
 
 TIME_TO_COME_MS: Final = 3600 * 1000
 """From the registration of a device: it may still lie in its box."""
@@ -63,7 +67,11 @@ def check_refused(installation: Installation) -> Iterator[Finding]:
     with closing(Database(installation.config.database_path)) as db:
         since_ms = installation.clock.now_ms() - RECENT_MS
         found = [one for one in refusals.list_recent(db, _READ) if one.last_at_ms >= since_ms]
-        found = [one for one in found if not _is_settled(db, one)]
+        found = [
+            one
+            for one in found
+            if one.reason != refusals.AGAIN_AND_AGAIN and not _is_settled(db, one)
+        ]
     for one in found[:MAX_SHOWN]:
         yield _refused(one)
     if len(found) > MAX_SHOWN:
@@ -75,6 +83,32 @@ def check_refused(installation: Installation) -> Iterator[Finding]:
         )
     if not found:
         yield ok("devices.refused", "none was refused in the last week")
+
+
+def check_again_and_again(installation: Installation) -> Iterator[Finding]:
+    """Devices that are let in and make one full handshake after the other."""
+    if not is_current(installation):
+        return
+    with closing(Database(installation.config.database_path)) as db:
+        since_ms = installation.clock.now_ms() - AGAIN_MS
+        found = [
+            one
+            for one in refusals.list_recent(db, _READ)
+            if one.reason == refusals.AGAIN_AND_AGAIN and one.last_at_ms >= since_ms
+        ]
+    for one in found[:MAX_SHOWN]:
+        yield warning(
+            "devices.handshakes",
+            f"{one.device_id} connects again and again: {counted(one.count, 'full handshake')} in "
+            f"busy hours, the last at {iso_ms(one.last_at_ms)} from {one.address} over "
+            f"{one.transport.upper()}.",
+            "If its addresses in the log (`session.replaced`) go to and fro, two boards have one id "
+            "and key, from a copied flash: `particle keys doctor` gives one a key of its own. If "
+            "not, it crashes (its `spark/device/last_reset` events say so), or its network drops "
+            "what it sends.",
+        )
+    if not found:
+        yield ok("devices.handshakes", "none connected again and again in the last day")
 
 
 def check_never_online(installation: Installation) -> Iterator[Finding]:

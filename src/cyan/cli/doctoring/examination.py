@@ -82,7 +82,11 @@ GROUPS: Final = (
             serving.check_open_files,
         ),
     ),
-    Group("devices", "devices", (devices.check_refused, devices.check_never_online)),
+    Group(
+        "devices",
+        "devices",
+        (devices.check_refused, devices.check_again_and_again, devices.check_never_online),
+    ),
     Group(SELF_TEST, "self_test", (selftest.check_connecting,)),
     # At the end, because a clock that jumps has had time to do so.
     Group(
