@@ -32,10 +32,15 @@ class Outcome(NamedTuple):
 
 
 class ParticleCli:
-    """particle-cli with a home folder of its own, and so a login of its own."""
+    """particle-cli with a home folder of its own, and so a login of its own.
+
+    It runs in `folder`, its home unless told otherwise, with `variables` in its environment.
+    """
 
     def __init__(self, home: Path) -> None:
         self.home = home
+        self.folder = home
+        self.variables: dict[str, str] = {}
         home.mkdir(parents=True, exist_ok=True)
 
     @property
@@ -50,6 +55,7 @@ class ParticleCli:
             "PATH": "/usr/bin:/bin",
             "TZ": "UTC",
             "PARTICLE_DISABLE_UPDATE": "1",
+            **self.variables,
         }
 
     def run(self, *arguments: str, typed: str = "") -> Outcome:
@@ -60,7 +66,7 @@ class ParticleCli:
             capture_output=True,
             text=True,
             env=self.environment,
-            cwd=self.home,
+            cwd=self.folder,
             timeout=MAX_RUN_S,
             check=False,
         )
