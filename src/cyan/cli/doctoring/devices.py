@@ -102,10 +102,10 @@ def check_again_and_again(installation: Installation) -> Iterator[Finding]:
             f"{one.device_id} connects again and again: {counted(one.count, 'full handshake')} in "
             f"busy hours, the last at {iso_ms(one.last_at_ms)} from {one.address} over "
             f"{one.transport.upper()}.",
-            "If its addresses in the log (`session.replaced`) go to and fro, two boards have one id "
-            "and key, from a copied flash: `particle keys doctor` gives one a key of its own. If "
-            "not, it crashes (its `spark/device/last_reset` events say so), or its network drops "
-            "what it sends.",
+            "If its addresses in the log (`session.replaced`) go to and fro, two boards have one "
+            "id and key, from a copied flash: `particle keys doctor` gives one a key of its own. "
+            "If not, it crashes (its `spark/device/last_reset` events say so), or its network "
+            "drops what it sends.",
         )
     if not found:
         yield ok("devices.handshakes", "none connected again and again in the last day")
