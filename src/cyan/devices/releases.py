@@ -4,6 +4,7 @@ Since 4.1 the number reads as the version: 6200 is 6.2.0. Before, numbers were g
 to candidates too; the releases among them are listed here.
 """
 
+from functools import lru_cache
 from typing import Final
 
 _RELEASES: Final = {
@@ -30,6 +31,7 @@ _REGULAR: Final = 4100
 """From here on the digits are the version."""
 
 
+@lru_cache(1024)
 def release_of(system_version: int) -> str:
     """The release, like 6.2.0. An older candidate reads as the first release of its line."""
     known = _RELEASES.get(system_version)

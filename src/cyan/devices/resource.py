@@ -166,7 +166,9 @@ class DeviceResource:
 
     def render(self, device: Device, owner: str) -> dict[str, object]:
         """One device with everything; `owner` is the user name of its owner."""
-        return self._render(device, self._detail_readers) | _fields(_detail(device, owner))
+        rendered = self._render(device, self._detail_readers)
+        rendered.update(_fields(_detail(device, owner)))
+        return rendered
 
     async def change(
         self, caller: Caller, device: Device, values: Mapping[str, object]
@@ -266,10 +268,6 @@ def _stamp(epoch_ms: int | None) -> str | None:
 
 
 def _fields(value: msgspec.Struct) -> dict[str, object]:
-    # As msgspec.structs.asdict, in half the time.
-    unset = msgspec.UNSET
-    return {
-        name: field
-        for name in value.__struct_fields__
-        if (field := getattr(value, name)) is not unset
-    }
+    """Its fields by name, without those that are not set."""
+    fields: dict[str, object] = msgspec.to_builtins(value)
+    return fields

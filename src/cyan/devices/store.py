@@ -130,15 +130,14 @@ devices_refusal = Table(
 )
 
 _c = devices_device.c
-_DEVICE_COLUMNS: Final = tuple(
-    column
-    for column in _c
-    if column.name not in ("public_key", "key_fingerprint", "key_pinned_at_ms", "system")
-)
-_DEVICE_NAMES: Final = tuple(column.name for column in _DEVICE_COLUMNS)
+_DEVICE_COLUMNS: Final = tuple(_c[name] for name in Device.__struct_fields__)
+"""In the order of the fields, so that a row is a Device nearly as it is."""
+
 _BOOLEANS: Final = tuple(
-    column.name for column in _DEVICE_COLUMNS if isinstance(column.type, Boolean)
+    place for place, column in enumerate(_DEVICE_COLUMNS) if isinstance(column.type, Boolean)
 )
+_FUNCTIONS: Final = Device.__struct_fields__.index("functions")
+_VARIABLES: Final = Device.__struct_fields__.index("variables")
 
 DEVICE_OF_OWNER: Final = Prepared(
     select(*_DEVICE_COLUMNS).where(_c.id == bindparam("id"), _c.owner_id == bindparam("owner_id"))
@@ -474,10 +473,10 @@ def to_device(row: Row[*tuple[Any, ...]]) -> Device:
 
 def to_device_quickly(row: tuple[Any, ...]) -> Device:
     """The same of a row as the driver gives it: a boolean is 0 or 1."""
-    values = dict(zip(_DEVICE_NAMES, row, strict=True))
-    values["functions"] = read_functions(values["functions"])
-    values["variables"] = read_variables(values["variables"])
-    for name in _BOOLEANS:
-        if values[name] is not None:
-            values[name] = bool(values[name])
-    return Device(**values)
+    values = list(row)
+    values[_FUNCTIONS] = read_functions(values[_FUNCTIONS])
+    values[_VARIABLES] = read_variables(values[_VARIABLES])
+    for place in _BOOLEANS:
+        if values[place] is not None:
+            values[place] = bool(values[place])
+    return Device(*values)
