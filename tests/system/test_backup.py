@@ -257,6 +257,12 @@ def test_a_backup_that_was_changed_is_refused(small: Path, tmp_path: Path) -> No
     assert "was changed after it was written: 'secrets.key'" in told
 
 
+def test_a_backup_that_is_not_there_is_told_and_no_folder_is_made(tmp_path: Path) -> None:
+    told = refused("restore", tmp_path / "missing.tar", "--data", tmp_path / "restored")
+    assert f"no file {tmp_path / 'missing.tar'}" in told
+    assert not (tmp_path / "restored").exists()
+
+
 def test_what_is_no_backup_is_refused(tmp_path: Path) -> None:
     (tmp_path / "text.tar").write_text("no tar at all\n" * 1000)
     assert "is not a backup" in _refused_and_nothing_left(tmp_path / "text.tar", tmp_path / "r")

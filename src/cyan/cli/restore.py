@@ -31,7 +31,7 @@ class RestoreError(CyanError):
 
 
 @click.command()
-@click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@click.argument("file", type=click.Path(path_type=Path))
 @data_option
 def restore(file: Path, data: Path | None) -> None:
     """Put a backup FILE back into an empty or new data folder.
@@ -39,6 +39,8 @@ def restore(file: Path, data: Path | None) -> None:
     Files, schema and database are verified first. Devices come back with new handshakes.
     """
     config = load_config({"data": data})
+    if not file.is_file():
+        raise RestoreError(f"There is no file {file}.")
     folder = open_data(config)
     with only_one(folder):
         _refuse_used(folder)
