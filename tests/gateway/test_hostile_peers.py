@@ -149,3 +149,13 @@ async def test_of_the_sessions_that_ended_the_newest_are_told_again(
     assert kept_links() <= MOST_SESSIONS
     await world.advance(gateway_module.FORGET_ENDED_S)
     assert kept_links() == 0
+
+
+async def test_a_device_that_shakes_hands_anew_leaves_nothing_of_its_old_sessions(
+    world: World,
+) -> None:
+    for _ in range(10):
+        await Board(world).connect()
+        # Long enough for it to be written.
+        await world.advance(15)
+    assert kept_links() == 1

@@ -100,9 +100,11 @@ async def test_ended_sessions_are_not_carried_on(
     monkeypatch.setattr(journal_module, "SLACK", 0)
     boards = [await Board(world, index).connect() for index in (1, 2)]
     gone, here = links_of(world, boards)
-    journal = Journal(lambda: 1)
+    sessions = {link.session.connection_id: link for link in (gone, here)}
+    journal = Journal(sessions)
     journal.write([gone, here])
     gone.ended = "test"
+    del sessions[gone.session.connection_id]
     written = [here]
     batch = journal.write(written)
     assert batch.oldest == batch.number

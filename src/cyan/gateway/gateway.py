@@ -121,7 +121,7 @@ class Gateway:
         codes = ClaimCodes(database, clock, bus, ownership)
         self.claim = Claims(self._commits, codes, clock.now_ms).claim
         self.about = partial(LinkAbout, database)
-        self._keeper = Keeper(self._commits, config.node, lambda: len(self._links))
+        self._keeper = Keeper(self._commits, config.node, self._links)
         self._moves = Moves(self._keeper.write_now)
         self._wheel: Wheel[Callable[[float], None]] = Wheel(
             clock.monotonic(), lambda callback, now_s: callback(now_s)

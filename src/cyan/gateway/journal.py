@@ -8,7 +8,7 @@ begins anew. So it never holds more than two entries for a session, and SLACK.
 
 import random
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from cyan.gateway.datagrams import DatagramLink
@@ -41,10 +41,12 @@ def _entry(link: DatagramLink) -> bytes:
 class Journal:
     """What is in the stored journal, and what is to be written next."""
 
-    def __init__(self, count_sessions: Callable[[], int]) -> None:
-        self._count_sessions = count_sessions
-        # Oldest first: the number of a batch and whose entries it has.
-        self._batches: deque[tuple[int, Sequence[DatagramLink]]] = deque()
+    def __init__(self, links: Mapping[bytes, DatagramLink]) -> None:
+        """`links` are the sessions that there are, by connection id."""
+        self._links = links
+        # Oldest first: the number of a batch and whose entries it has. By id, because a session
+        # that is over takes a hundred times the memory of its entry.
+        self._batches: deque[tuple[int, Sequence[bytes]]] = deque()
         self._entries = 0
         self._start = random.getrandbits(63)
         self._next = 0
@@ -58,18 +60,21 @@ class Journal:
         number, self._next = self._next, self._next + 1
         for link in links:
             link.batch = number
-        self._batches.append((number, links))
+        self._batches.append((number, [link.session.connection_id for link in links]))
         self._entries += len(links)
         return Batch(self._start, number, b"".join(map(_entry, links)), self._batches[0][0])
 
     def _carry(self, links: list[DatagramLink]) -> None:
-        most = 2 * self._count_sessions() + SLACK
+        most = 2 * len(self._links) + SLACK
         chosen = set(links)
         carried = 0
         while self._batches and self._entries + len(links) > most and carried < CARRIED_AT_ONCE:
             number, oldest = self._batches.popleft()
             self._entries -= len(oldest)
-            for link in oldest:
-                if link.batch == number and link.ended is None and link not in chosen:
+            for connection_id in oldest:
+                link = self._links.get(connection_id)
+                if link is None or link.batch != number or link.ended is not None:
+                    continue
+                if link not in chosen:
                     links.append(link)
                     carried += 1

@@ -1,7 +1,7 @@
 """Keeping stored sessions up to date: hot columns in batches, presence, the holder's lease."""
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Final
 
 from sqlalchemy import Connection
@@ -37,10 +37,10 @@ SETTLE_S: Final = 3.0
 class Keeper:
     """Notes what changed, and writes it down: once a second what cannot wait, the rest in turns."""
 
-    def __init__(self, commits: Commits, holder: str, count_sessions: Callable[[], int]) -> None:
+    def __init__(self, commits: Commits, holder: str, links: Mapping[bytes, DatagramLink]) -> None:
         self._commits = commits
         self._holder = holder
-        self._journal = Journal(count_sessions)
+        self._journal = Journal(links)
         # The first is written with the next flush, each of the others one later.
         self._dirty: deque[list[Link]] = deque([] for _ in range(LAZY_TURNS))
         self._last = self._dirty[-1]
