@@ -19,6 +19,8 @@ def encode_again(message: coap.Message, value: m.DeviceRequest) -> bytes:
             return m.encode_time_request(message_id, token)
         case m.DescribePost():
             return m.encode_describe_post(message_id, token, value)
+        case m.LedgerPost():
+            return m.encode_ledger_post(message_id, token, value)
         case m.Goodbye():
             return m.encode_goodbye(message_id, value, confirmable=confirmable)
         case m.Ping():

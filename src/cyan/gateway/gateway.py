@@ -34,10 +34,12 @@ from cyan.gateway.attendance import Attendance
 from cyan.gateway.claims import Claims
 from cyan.gateway.commits import Commits
 from cyan.gateway.conversation import describe
+from cyan.gateway.conversation.ledgers import LedgerConversation
 from cyan.gateway.datagrams import DatagramLink
 from cyan.gateway.deviceids import DeviceIds
 from cyan.gateway.handshakes import Handshakes
 from cyan.gateway.keeper import Keeper
+from cyan.gateway.ledgers import LedgerNotices
 from cyan.gateway.link import Link
 from cyan.gateway.moves import Moves
 from cyan.gateway.receiver import Receiver, Sender
@@ -48,6 +50,7 @@ from cyan.gateway.tcp import Connection as StreamConnection
 from cyan.gateway.tcp import Listener
 from cyan.gateway.udp import DatagramSocket
 from cyan.gateway.wheel import TICK_S, Wheel
+from cyan.ledgers.sync import DeviceLedgers
 from cyan.wire.dtls.record import CONNECTION_ID_BYTES, ServerRecords
 from cyan.wire.dtls.server import Established
 from cyan.wire.exchange import Exchange
@@ -121,6 +124,9 @@ class Gateway:
         codes = ClaimCodes(database, clock, bus, ownership)
         self.claim = Claims(self._commits, codes, clock.now_ms).claim
         self.about = partial(LinkAbout, database)
+        ledgers = DeviceLedgers(database)
+        self.ledgers = LedgerConversation(ledgers, clock.now_ms)
+        self._ledger_notices = LedgerNotices(self, ledgers, bus)
         self._keeper = Keeper(self._commits, config.node, self._links)
         self._moves = Moves(self._keeper.write_now)
         self._wheel: Wheel[Callable[[float], None]] = Wheel(

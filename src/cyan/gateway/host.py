@@ -7,6 +7,7 @@ from cyan.core.ids import DeviceId, UserId
 from cyan.devices.presence import PresenceRow
 from cyan.events.model import Event
 from cyan.gateway.conversation.about import About
+from cyan.gateway.conversation.ledgers import LedgerConversation
 from cyan.gateway.effects import Work
 from cyan.wire.messages import Hello, Subscribe
 
@@ -20,6 +21,8 @@ class Host(Protocol):
 
     messages_per_s: int
     """That one device may send; more has to wait."""
+
+    ledgers: LedgerConversation
 
     def send(self, datagram: bytes, address: bytes) -> None: ...
     def at(self, when_s: float, callback: Callable[[float], None]) -> None: ...

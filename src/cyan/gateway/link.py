@@ -29,6 +29,7 @@ from cyan.wire.messages import (
     DescribePost,
     Goodbye,
     Hello,
+    LedgerPost,
     Ping,
     Publish,
     Subscribe,
@@ -196,6 +197,8 @@ class Link(ABC):
             return clock.on_time_request(message, self.host.now_ms() // 1000)
         if isinstance(request, Goodbye):
             return goodbye.on_goodbye(session, request)
+        if isinstance(request, LedgerPost):
+            return self.host.ledgers.on_post(session, session.device_id, message, request)
         if isinstance(request, Ping):
             return (fx.Reply(),)
         # A confirmable message without an answer costs the device its session, so there is one.

@@ -1,5 +1,6 @@
 """Replacing what an instance holds, in the caller's transaction; what it held is kept."""
 
+from collections.abc import Mapping
 from typing import Final
 
 import msgspec
@@ -22,7 +23,7 @@ def put(
     connection: Connection,
     ledger_id: str,
     scope_value: str,
-    data: dict[str, object],
+    data: Mapping[str, object],
     size_bytes: int,
     at_ms: int,
 ) -> Instance:

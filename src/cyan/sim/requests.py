@@ -18,6 +18,7 @@ from cyan.wire.messages import (
     EventDown,
     FunctionCall,
     KeyChange,
+    LedgerPost,
     Ping,
     ServerRequest,
     Signal,
@@ -80,7 +81,7 @@ class Requests:
                 conversation.acknowledge(message, now)
                 if conversation.waits_for_hello:
                     conversation.on_hello_answered(now)
-            case Unknown():
+            case Unknown() | LedgerPost():
                 if message.code == coap.CONTENT:
                     conversation.set_clock(message)
                 conversation.leave_unacknowledged(message, now)

@@ -75,6 +75,11 @@ from cyan.wire.messages.hello import (
     encode_cloud_hello,
     encode_hello,
 )
+from cyan.wire.messages.ledgers import (
+    LedgerPost,
+    encode_ledger_answer,
+    encode_ledger_post,
+)
 from cyan.wire.messages.names import MAX_NAME
 from cyan.wire.messages.requests import (
     DeviceRequest,
@@ -118,6 +123,7 @@ __all__ = [
     "Goodbye",
     "Hello",
     "KeyChange",
+    "LedgerPost",
     "Ping",
     "Publish",
     "ServerRequest",
@@ -142,6 +148,8 @@ __all__ = [
     "encode_goodbye",
     "encode_hello",
     "encode_key_change",
+    "encode_ledger_answer",
+    "encode_ledger_post",
     "encode_publish",
     "encode_signal",
     "encode_subscribe",

@@ -37,10 +37,12 @@ from cyan.wire.messages.events import (
 )
 from cyan.wire.messages.goodbye import Goodbye, decode_goodbye
 from cyan.wire.messages.hello import CloudHello, Hello, decode_hello
+from cyan.wire.messages.ledgers import PATH as LEDGERS
+from cyan.wire.messages.ledgers import LedgerPost, decode_ledger_post
 from cyan.wire.messages.unknown import Unknown, as_unknown
 
 DeviceRequest: TypeAlias = (
-    Hello | Publish | Subscribe | TimeRequest | DescribePost | Goodbye | Ping | Unknown
+    Hello | Publish | Subscribe | TimeRequest | DescribePost | LedgerPost | Goodbye | Ping | Unknown
 )
 ServerRequest: TypeAlias = (
     EventDown
@@ -50,6 +52,7 @@ ServerRequest: TypeAlias = (
     | Signal
     | KeyChange
     | CloudHello
+    | LedgerPost
     | Ping
     | Unknown
 )
@@ -74,6 +77,7 @@ _FROM_DEVICE: Final[
     (coap.POST, _path(b"h")): decode_hello,
     (coap.POST, _path(b"d")): decode_describe_post,
     (coap.POST, _path(b"x")): decode_goodbye,
+    (coap.POST, _path(LEDGERS)): decode_ledger_post,
 }
 
 _FROM_SERVER: Final[
@@ -87,6 +91,7 @@ _FROM_SERVER: Final[
     (coap.PUT, _path(b"s")): decode_signal,
     (coap.PUT, _path(b"k")): decode_key_change,
     (coap.POST, _path(b"h")): lambda message: _CLOUD_HELLO,
+    (coap.POST, _path(LEDGERS)): decode_ledger_post,
 }
 
 
@@ -101,6 +106,9 @@ def decode_request(message: coap.Message) -> DeviceRequest:
         decode = _FROM_DEVICE.get((message.code, message.options[0]))
         if decode is not None:
             return decode(message)
+        if message.options[0][0] == coap.ETAG and message.options[1:2] == (_path(LEDGERS),):
+            # The one request of a device whose path is not its first option.
+            return decode_ledger_post(message)
     return _PING if _is_ping(message) else as_unknown(message)
 
 

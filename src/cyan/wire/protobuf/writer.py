@@ -1,7 +1,7 @@
 """Writes the fields of one protobuf message; the caller puts them in order of their numbers."""
 
 from cyan.wire.errors import MisuseError
-from cyan.wire.protobuf.reader import BYTES, FIXED32, MAX_FIELD_NUMBER, VARINT
+from cyan.wire.protobuf.reader import BYTES, FIXED32, FIXED64, MAX_FIELD_NUMBER, VARINT
 from cyan.wire.protobuf.varint import encode_varint
 
 
@@ -15,6 +15,13 @@ def fixed32_field(number: int, value: int) -> bytes:
     if not 0 <= value <= 0xFFFFFFFF:
         raise MisuseError(f"fixed32 {value}")
     return _tag(number, FIXED32) + value.to_bytes(4, "little") if value else b""
+
+
+def fixed64_field(number: int, value: int) -> bytes:
+    """A 64-bit integer in eight bytes, little endian; written even at 0, for it may be optional."""
+    if not 0 <= value <= 0xFFFFFFFFFFFFFFFF:
+        raise MisuseError(f"fixed64 {value}")
+    return _tag(number, FIXED64) + value.to_bytes(8, "little")
 
 
 def bytes_field(number: int, value: bytes) -> bytes:
