@@ -11,6 +11,8 @@ from cyan.audit.store import record
 from cyan.core.clock import Clock
 from cyan.core.db.engine import Database
 
+_ACTOR = "server"
+
 _log = structlog.get_logger(__name__)
 
 
@@ -24,7 +26,7 @@ def audit_of_blocks(db: Database, clock: Clock) -> Callable[[str], None]:
         def work(connection: Connection) -> None:
             subject = what if ":" in what else _user_named(connection, what)
             if subject is not None:
-                record(connection, "server", "login.blocked", subject, at_ms=at_ms)
+                record(connection, _ACTOR, "login.blocked", subject, at_ms=at_ms)
 
         db.submit(work, _done)
 

@@ -28,6 +28,10 @@ from cyan.core.mail import Outbox
 from cyan.core.ports import Mail
 
 
+_ACTOR = "server"
+"""In the audit, of a request whose sender is not known."""
+
+
 class PasswordResets:
     """Makes and redeems the codes. `api_url` stands in the mail."""
 
@@ -96,7 +100,7 @@ class PasswordResets:
             ends_at_ms = now_ms + RESET_LIFE_S * 1000
             proofstore.set_reset(connection, user.id, digest(code), now_ms, ends_at_ms)
             subject = f"user:{user.id}"
-            record(connection, "server", "user.reset_requested", subject, at_ms=now_ms)
+            record(connection, _ACTOR, "user.reset_requested", subject, at_ms=now_ms)
             return user
 
         user = await self._db.write(work)
