@@ -102,6 +102,20 @@ async def test_a_slow_reader_is_cut_off_without_harm_to_others(
     assert await names_in(quick) == ["after"]
 
 
+async def test_the_readers_of_one_account_share_what_may_wait_for_them(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(streams, "MAX_BACKLOG_OF_OWNER_BYTES", 10_000)
+    alone = world.open(owner_id=CLEO)
+    crowd = [world.open(f"{number}" if number else "") for number in range(10)]
+    for owner_id in (ADA, CLEO):
+        await world.publish(*(world.event("n", owner_id=owner_id) for _ in range(8)))
+        await world.publish(world.event("n", owner_id=owner_id))
+    assert crowd[0].was_cut_off  # more than a thousand bytes waited
+    assert not alone.was_cut_off
+    assert len(await names_in(alone)) == 9
+
+
 async def test_a_closed_stream_leaves_nothing_behind(world: World) -> None:
     stream, of_device = world.open("a"), world.open("b", device_id=LAMP)
     assert world.hub.stream_count == 2

@@ -100,8 +100,7 @@ class Hub:
         for position, event in batch:
             to_streams(position, event, touched)
             to_devices(event)
-        for audience in touched:
-            audience.give()
+        self._readers.give(touched)
 
     def _read_on(self, wanted: StreamFilter, after: int) -> tuple[list[bytes], int]:
         """What a resuming reader may see of the next stretch of the log.

@@ -1,13 +1,16 @@
 """All open streams: found by owner, device and prefix, and by the token that opened them."""
 
 import asyncio
+from collections.abc import Iterable
 
 import structlog
 from prometheus_client import Counter, Gauge
 
 from cyan.core.clock import Clock
 from cyan.core.errors import ConflictError
+from cyan.core.ids import UserId
 from cyan.core.metrics import REGISTRY
+from cyan.events import streams
 from cyan.events.cursors import Cursors
 from cyan.events.model import Event
 from cyan.events.prefixes import PrefixIndex
@@ -38,21 +41,22 @@ class TooManyStreamsError(ConflictError):
 class Audience:
     """Live streams that want the same in the same form: it is made once, and given to all."""
 
-    __slots__ = ("frames", "streams")
+    __slots__ = ("frames", "owner_id", "streams")
 
-    def __init__(self) -> None:
+    def __init__(self, owner_id: UserId) -> None:
+        self.owner_id = owner_id
         self.frames: list[bytes] = []
         """Of the tick that is being delivered."""
         self.streams: dict[Stream, None] = {}
 
-    def give(self) -> None:
-        """All frames of the tick, as one chunk, to each stream."""
+    def give(self, bound_bytes: int) -> None:
+        """All frames of the tick, as one chunk, to each stream that is not further behind."""
         frames = b"".join(self.frames)
         piece = as_piece(frames)
         _deliveries.inc(len(self.frames) * len(self.streams))
         self.frames = []
         for stream in tuple(self.streams):  # who is too slow leaves in the middle
-            stream.give(frames, piece)
+            stream.give(frames, piece, bound_bytes)
 
 
 class Readers:
@@ -115,8 +119,8 @@ class Readers:
         for index in (of_owner.get(None), of_owner.get(event.origin)):
             if index is None:
                 continue
-            for audiences in index.match(event.name):
-                for with_ids, audience in audiences.items():
+            for matches in index.match(event.name):
+                for with_ids, audience in matches.items():
                     touched.add(audience)
                     if with_ids:
                         marked = marked or self.frame(position, event, with_id=True)
@@ -124,6 +128,13 @@ class Readers:
                     else:
                         plain = plain or self.frame(position, event, with_id=False)
                         audience.frames.append(plain)
+
+    def give(self, audiences: Iterable[Audience]) -> None:
+        """The end of a tick: all that was added leaves."""
+        for audience in audiences:
+            # A stream that is cut off may have been the owner's last.
+            share = streams.MAX_BACKLOG_OF_OWNER_BYTES // self._counts.get(audience.owner_id, 1)
+            audience.give(min(streams.MAX_BACKLOG_BYTES, share))
 
     def frame(self, position: int, event: Event, *, with_id: bool) -> bytes:
         """The event as bytes of a stream, with its cursor for those who asked for cursors."""
@@ -139,7 +150,7 @@ class Readers:
             index = of_owner[wanted.device_id] = PrefixIndex()
         audience = index.find(wanted.prefix, stream.with_ids)
         if audience is None:
-            audience = Audience()
+            audience = Audience(wanted.owner_id)
             index.add(wanted.prefix, stream.with_ids, audience)
         audience.streams[stream] = None
 
@@ -165,11 +176,11 @@ class Readers:
         if not self._counts[owner_id]:
             del self._counts[owner_id]
         _open_streams.dec()
-        streams = self._of_token[stream.token_id]
-        expiry = streams.pop(stream)
+        of_token = self._of_token[stream.token_id]
+        expiry = of_token.pop(stream)
         if expiry is not None:
             expiry.cancel()
-        if not streams:
+        if not of_token:
             del self._of_token[stream.token_id]
         if stream.was_cut_off:
             _cut_off.inc()

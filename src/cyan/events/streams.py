@@ -12,6 +12,10 @@ MAX_BACKLOG_BYTES = 4 * 1024 * 1024
 """What may wait for one reader when more comes for it. Who is further behind is cut off, and may
 come back by cursor. The largest event is 0.6 MB (100 KB of control characters, escaped)."""
 
+MAX_BACKLOG_OF_OWNER_BYTES = 512 * 1024 * 1024
+"""What may wait for all readers of an account, each having an equal part of it: 1,000 readers half
+a megabyte. Without TLS they share one copy; with it, each has its own."""
+
 
 class StreamFilter(msgspec.Struct, frozen=True):
     """What a reader wants: events of an owner, of one device if given, whose name starts so."""
@@ -85,10 +89,10 @@ class Stream:
         """What has been given and not been taken yet."""
         return self._frames_bytes if self._outlet is None else self._outlet.waiting_bytes
 
-    def give(self, frames: bytes, piece: bytes) -> None:
-        """Live frames of one tick, and the same as a piece of a body; or the end, if too much
-        waits."""
-        if self.backlog_bytes > MAX_BACKLOG_BYTES:
+    def give(self, frames: bytes, piece: bytes, bound_bytes: int) -> None:
+        """Live frames of one tick, and the same as a piece of a body; or the end, if more than the
+        bound waits."""
+        if self.backlog_bytes > bound_bytes:
             self.was_cut_off = True
             self.close()
         elif self._outlet is not None:
