@@ -28,11 +28,11 @@ values = st.one_of(
     )
 )
 def test_a_line_is_what_structlog_would_write(event: dict[str, object]) -> None:
-    assert logfmt.render(None, "info", dict(event)) == WITNESS(None, "info", dict(event))
+    assert logfmt.Lines(None)(None, "info", dict(event)) == WITNESS(None, "info", dict(event))
 
 
 def test_a_request_is_one_readable_line() -> None:
     event = {"path": "/v1/devices/my lamp", "event": "http.request", "level": "info", "ms": 0.2}
-    assert logfmt.render(None, "info", event) == (
+    assert logfmt.Lines(None)(None, "info", event) == (
         'level=info event=http.request path="/v1/devices/my lamp" ms=0.2'
     )

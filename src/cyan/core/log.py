@@ -176,7 +176,7 @@ def configure(log_format: str, level: str) -> None:
         renderer = structlog.dev.ConsoleRenderer(pad_event_to=28)
     else:
         # What goes into a file or a pipe has no need of columns, which cost five times as much.
-        renderer = logfmt.render
+        renderer = logfmt.Lines(sys.stderr if numeric <= logging.INFO else None)
     structlog.configure(
         processors=[*shared, renderer],
         wrapper_class=structlog.make_filtering_bound_logger(numeric),

@@ -5,27 +5,43 @@ it was a fifth of the whole.
 """
 
 from collections.abc import MutableMapping
-from typing import Any, Final
+from typing import Any, Final, TextIO
+
+import structlog
 
 FIRST: Final = ("timestamp", "level", "event")
 
 
-def render(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> str:
+class Lines:
     """The last processor of structlog. Keys are ours and have no blanks."""
-    parts = [f"{name}={_text(event.pop(name))}" for name in FIRST if name in event]
-    parts += [f"{name}={_text(value)}" for name, value in event.items()]
-    return " ".join(parts)
+
+    def __init__(self, info: TextIO | None) -> None:
+        """`info` is where lines of that level go; None when they are left out."""
+        self.info = None if info is None else structlog.PrintLogger(info)
+
+    def __call__(self, _logger: Any, _method: str, event: MutableMapping[str, Any]) -> str:
+        parts = [f"{name}={text(event.pop(name))}" for name in FIRST if name in event]
+        parts += [f"{name}={text(value)}" for name, value in event.items()]
+        return " ".join(parts)
 
 
-def _text(value: object) -> str:
+def plain_info() -> structlog.PrintLogger | None:
+    """For what writes a line of level info as `Lines` would; None when the log has another form,
+    or leaves such lines out."""
+    last = structlog.get_config()["processors"][-1]
+    return last.info if isinstance(last, Lines) else None
+
+
+def text(value: object) -> str:
+    """A value as it stands in a line."""
     if value is None:
         return ""
     if isinstance(value, bool):
         return "true" if value else "false"
-    text = str(value)
-    if text.isalnum():
-        return text
-    if " " in text or "=" in text or '"' in text:
-        text = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
-        return f'"{text}"'
-    return text.replace("\n", "\\n") if "\n" in text else text
+    word = str(value)
+    if word.isalnum():
+        return word
+    if " " in word or "=" in word or '"' in word:
+        word = word.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+        return f'"{word}"'
+    return word.replace("\n", "\\n") if "\n" in word else word

@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Iterable
-from urllib.parse import unquote
 
 import structlog
 from starlette.requests import ClientDisconnect, Request
@@ -11,7 +10,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from cyan.core.clock import Clock
 from cyan.core.errors import CyanError
-from cyan.rest import metrics
+from cyan.rest import metrics, requestlog
 from cyan.rest.auth import Auth, Authenticator, ExpiredTokenError, InvalidTokenError, bearer_of
 from cyan.rest.call import Call
 from cyan.rest.errors import (
@@ -116,13 +115,7 @@ class _Application:
             if call is not None:
                 await call.close()
             metrics.observe(method, label, status, seconds)
-            _log.info(
-                "http.request",
-                method=method,
-                path=unquote(raw_path.decode("latin-1")),  # so that no secret hides in %xx
-                status=status,
-                ms=round(seconds * 1000, 1),
-            )
+            requestlog.write(method, raw_path, status, seconds, request_id)
             structlog.contextvars.reset_contextvars(**bound)
 
     def _find(self, method: str, raw_path: bytes) -> Match:

@@ -1,0 +1,30 @@
+"""One line of the log for each request.
+
+Where lines are plain text, this one is put together here: structlog's chain costs 15 µs a line,
+more than reading a device from the database.
+"""
+
+from datetime import UTC, datetime
+from urllib.parse import unquote
+
+import structlog
+
+from cyan.core import log, logfmt
+
+_log = structlog.get_logger(__name__)
+
+
+def write(method: str, raw_path: bytes, status: int, seconds: float, request_id: str) -> None:
+    """`request_id` is among the log's context variables too, for all other lines."""
+    path = unquote(raw_path.decode("latin-1"))  # so that no secret hides in %xx
+    ms = round(seconds * 1000, 1)
+    plain = logfmt.plain_info()
+    if plain is None:
+        _log.info("http.request", method=method, path=path, status=status, ms=ms)
+        return
+    stamp = datetime.now(UTC).replace(tzinfo=None).isoformat()
+    plain.msg(
+        f"timestamp={stamp}Z level=info event=http.request"
+        f" method={logfmt.text(log.redact(method))} path={logfmt.text(log.redact(path))}"
+        f" status={status} ms={ms} request_id={request_id}"
+    )
