@@ -27,7 +27,7 @@ def path(*segments: bytes) -> tuple[tuple[int, bytes], ...]:
 @pytest.mark.parametrize(
     ("code", "options"),
     [
-        (coap.POST, path(b"L")),
+        (coap.POST, path(b"Q")),
         (coap.GET, path(b"nothing")),
         (coap.PUT, path(b"E", b"x")),
         (coap.DELETE, ()),
@@ -76,7 +76,7 @@ async def test_bytes_that_are_no_confirmable_message_are_dropped(
 
 async def test_an_unknown_message_without_confirmation_is_not_answered(world: World) -> None:
     board = await Board(world).connect()
-    unknown = coap.Message(coap.NON, coap.POST, 99, b"", path(b"L"))
+    unknown = coap.Message(coap.NON, coap.POST, 99, b"", path(b"Q"))
     assert await board.say(lambda id_: coap.encode(unknown)) is None
 
 

@@ -2,6 +2,7 @@
 
 import sqlalchemy as sa
 from alembic import op
+from sqlalchemy.schema import SchemaItem
 
 revision = "0006"
 down_revision = "0005"
@@ -59,7 +60,7 @@ def upgrade() -> None:
         ("ledgers_instance", ("ledger_id", "scope_value"), False),
         ("ledgers_version", ("ledger_id", "scope_value", "version"), True),
     ):
-        columns = [
+        columns: list[SchemaItem] = [
             sa.Column("ledger_id", sa.String(length=24), nullable=False),
             sa.Column("scope_value", sa.String(length=24), nullable=False),
             sa.Column("version", sa.Integer(), nullable=False),
