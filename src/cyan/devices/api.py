@@ -10,6 +10,7 @@ from cyan.devices.access import DeviceAccess
 from cyan.devices.claimcodes import ClaimCodes, TooManyClaimCodesError
 from cyan.devices.claiming import BelongsToSomeoneElseError, Claiming, NotOnlineError
 from cyan.devices.flags import read_flag, set_development, set_updates_forced
+from cyan.devices.listing import MalformedListingError, read_listing
 from cyan.devices.model import (
     Device,
     InvalidDeviceNameError,
@@ -74,7 +75,23 @@ class _Endpoints:
         self._resource = resource
 
     async def list(self, call: Call) -> Response:
-        return json_response(self._resource.render_list(self._access.list_own(call.caller)))
+        query = call.query
+        try:
+            listing = read_listing(
+                device_id=query.get("deviceId", ""),
+                device_name=query.get("deviceName", ""),
+                serial_number=query.get("serialNumber", ""),
+                sort_attr=query.get("sortAttr", ""),
+                sort_dir=query.get("sortDir", ""),
+                page=query.get("page", ""),
+                page_size=query.get("per_page") or query.get("perPage", ""),
+            )
+        except MalformedListingError as error:
+            raise bad_request(error.message) from error
+        own = self._access.list_own(call.caller)
+        chosen, count = listing.choose(own, self._resource.last_handshake_ms)
+        headers = {"x-total-count": str(count)}
+        return json_response(self._resource.render_list(chosen), headers=headers)
 
     async def get(self, call: Call) -> Response:
         device = get_device(self._access, call)
@@ -250,6 +267,7 @@ def routes(
             on.list,
             scope="devices:list",
             summary="List your devices",
+            query=shapes.ListQuery,
             response=list[DeviceSummary],
         ),
         Route(

@@ -159,10 +159,8 @@ class DeviceResource:
             self._live[key.name] = key
 
     def render_list(self, devices: list[Device]) -> list[dict[str, object]]:
-        """Summaries, the device with the newest handshake first."""
-        ordered = sorted(devices, key=lambda device: device.id)
-        ordered.sort(key=lambda device: self._last_handshake_ms(device) or 0, reverse=True)
-        return [self._render(device, self._readers) for device in ordered]
+        """Summaries, in this order."""
+        return [self._render(device, self._readers) for device in devices]
 
     def render(self, device: Device, owner: str) -> dict[str, object]:
         """One device with everything; `owner` is the user name of its owner."""
@@ -221,7 +219,7 @@ class DeviceResource:
             last_app=None,
             last_ip_address=self._presence.last_ip(device.id) or device.last_ip_address,
             last_heard=_stamp(self._presence.last_heard_ms(device.id)),
-            last_handshake_at=_stamp(self._last_handshake_ms(device)),
+            last_handshake_at=_stamp(self.last_handshake_ms(device)),
             # The platform stands for "no product" (rest-api-core.md §8.1).
             product_id=device.platform_id,
             online=online,
@@ -240,7 +238,8 @@ class DeviceResource:
             iccid=device.iccid or msgspec.UNSET,
         )
 
-    def _last_handshake_ms(self, device: Device) -> int | None:
+    def last_handshake_ms(self, device: Device) -> int | None:
+        """When its session began, milliseconds since 1970; None if it was never online."""
         return self._presence.last_handshake_ms(device.id) or device.last_handshake_at_ms
 
 

@@ -20,6 +20,19 @@ Device = _joined("Device", DeviceSummary, DeviceDetail)
 """The single device; features may add fields."""
 
 
+class ListQuery(msgspec.Struct, omit_defaults=True):
+    """Nothing: all devices, the newest handshake first. Texts are looked for anywhere inside.
+    `perPage` is another spelling; `x-total-count` says how many there are on all pages."""
+
+    deviceId: str = ""  # noqa: N815 - as the platform spells them for a product
+    deviceName: str = ""  # noqa: N815
+    serialNumber: str = ""  # noqa: N815
+    sortAttr: str = ""  # noqa: N815
+    sortDir: str = ""  # noqa: N815
+    page: int = 1
+    per_page: int = 25
+
+
 class ClaimRequest(msgspec.Struct):
     """`deviceID`, `deviceId`, `deviceid` and `device_id` are other spellings of `id`."""
 
