@@ -21,7 +21,7 @@ MAX_WAITING = 64
 make everyone wait for minutes."""
 
 
-NICENESS: Final = 10
+NICENESS: Final = 5
 """Of the hashing threads and those that argon2 makes for itself: when the machine is busy, the loop
 with its devices goes first. Linux keeps niceness by thread."""
 
