@@ -12,7 +12,7 @@ from cyan.wire.dtls.client import ClientHandshake
 from cyan.wire.dtls.record import ALERT, APPLICATION_DATA, DeviceRecords, split_records
 from cyan.wire.messages import encode_hello
 from tests.gateway.speaker import FUNCTIONS, VARIABLES, Speaker
-from tests.gateway.world import SERVER_KEY, World, make_port
+from tests.gateway.world import ADA, SERVER_KEY, World, make_port
 
 __all__ = [
     "ARGON",
@@ -23,6 +23,7 @@ __all__ = [
     "Board",
     "acknowledge",
     "old_board",
+    "settled_board",
 ]
 
 ARGON, BORON, ELECTRON = 12, 13, 10
@@ -163,4 +164,22 @@ def old_board(world: World, index: int = 1, *, platform_id: int = ARGON) -> Boar
     """One with firmware of before 3.1."""
     board = Board(world, index, platform_id=platform_id, has_connection_id=False)
     board.max_message_size = 800
+    return board
+
+
+async def settled_board(world: World) -> Board:
+    """A device whose set-up is over, as far as the server knows."""
+    board = Board(world, platform_id=BORON)
+    world.register(board.device_id, ADA)
+    await board.connect()
+    # The system describe: an empty protobuf says nothing, but is one.
+    options = ((coap.URI_PATH, b"d"), (coap.CONTENT_FORMAT, b"\x2a"), (coap.URI_QUERY, b"\1"))
+    system = lambda id_: coap.encode(  # noqa: E731
+        coap.Message(coap.CON, coap.POST, id_, b"\x66", options, b"\x0a\x04\x08\x05\x10\x02")
+    )
+    assert await board.say(system) is not None
+    await board.subscribe("fleet/")
+    await world.advance(6)
+    (row,) = world.sessions()
+    assert row["settled"]
     return board

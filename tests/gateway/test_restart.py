@@ -10,7 +10,7 @@ from cyan.sim.behaviour import built_in
 from cyan.sim.facts import Outcome, State
 from cyan.wire import coap
 from cyan.wire.messages import Publish, encode_publish
-from tests.gateway.board import BORON, FUNCTIONS, Board
+from tests.gateway.board import BORON, FUNCTIONS, Board, settled_board
 from tests.gateway.firmware import Firmware
 from tests.gateway.world import ADA, World, metric
 
@@ -128,24 +128,6 @@ async def test_acknowledged_events_are_in_the_log_once_over_many_crashes(world: 
         assert len(acknowledged) > 30
         assert all(logged[data] == 1 for data in acknowledged)
     assert max(logged.values()) == 1
-
-
-async def settled_board(world: World) -> Board:
-    """A device whose set-up is over, as far as the server knows."""
-    board = Board(world, platform_id=BORON)
-    world.register(board.device_id, ADA)
-    await board.connect()
-    # The system describe: an empty protobuf says nothing, but is one.
-    options = ((coap.URI_PATH, b"d"), (coap.CONTENT_FORMAT, b"\x2a"), (coap.URI_QUERY, b"\1"))
-    system = lambda id_: coap.encode(  # noqa: E731
-        coap.Message(coap.CON, coap.POST, id_, b"\x66", options, b"\x0a\x04\x08\x05\x10\x02")
-    )
-    assert await board.say(system) is not None
-    await board.subscribe("fleet/")
-    await world.advance(6)
-    (row,) = world.sessions()
-    assert row["settled"]
-    return board
 
 
 async def test_after_a_long_outage_missed_ids_are_answered_with_the_truth(world: World) -> None:

@@ -5,7 +5,7 @@ from functools import partial
 
 from cyan.gateway import metrics
 from cyan.gateway.conversation import describe
-from cyan.gateway.deviceids import DeviceIds
+from cyan.gateway.deviceids import LOST_AFTER_S, DeviceIds
 from cyan.gateway.host import Host
 from cyan.gateway.link import NO_ANSWER, Link, MessageTooLargeError
 from cyan.gateway.session import Session
@@ -125,9 +125,12 @@ class DatagramLink(Link):
             if message.message_id == ids.expected and not ids.may_have_missed:
                 ids.expected = message.message_id + 1 & 0xFFFF
             else:
-                missed = ids.follow(message.message_id)
+                was_watched = ids.is_watched
+                missed = ids.follow(message.message_id, now_s)
                 if missed and not self._answer_missed(missed):
                     return
+                if ids.is_watched and not was_watched:
+                    self.host.at(now_s + LOST_AFTER_S, self._answer_lost)
             self.on_message(message, now_s)
         elif kind == coap.ACK:
             self.exchange.on_ack(message)
@@ -166,6 +169,22 @@ class DatagramLink(Link):
                 self.exchange.keep_answer(message_id, answer)
             self.transmit(answer or coap.encode_empty_ack(message_id))
         return True
+
+    def _answer_lost(self, now_s: float) -> None:
+        """What was lost on its way, all four times, would cost the device its session some seconds
+        from now; 5.03 tells the program the truth, and saves the session. As above, not while it is
+        being set up."""
+        if self.ended is not None:
+            return
+        if self.session.settled:
+            for message_id in self.ids.take_lost(now_s):
+                if self.exchange.answer_to(message_id) is None:
+                    answer = coap.encode_ack(message_id, coap.SERVICE_UNAVAILABLE)
+                    self.exchange.keep_answer(message_id, answer)
+                    self.transmit(answer)
+        due_s = self.ids.watch(now_s)
+        if due_s is not None:
+            self.host.at(due_s, self._answer_lost)
 
     def on_fresh_session(self, answer_to: int) -> None:
         if answer_to != NO_ANSWER:

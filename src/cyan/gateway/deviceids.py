@@ -13,6 +13,10 @@ LOOK_BACK: Final = MAX_MISSED // 2
 MAX_MISSING: Final = 256
 """Ids that are kept as missing; a device that leaves out so many does not count as we think."""
 
+LOST_AFTER_S: Final = 45.0
+"""From the time when a higher id came. The last copy of a message leaves at most 42 s after the
+first (device-protocol.md §2.2), which was before that."""
+
 UNKNOWN: Final = -1
 """In place of the last id, before the first message."""
 
@@ -42,7 +46,13 @@ class DeviceIds:
     def __init__(self, last: int = UNKNOWN, *, may_have_missed: bool = False) -> None:
         self.expected = None if last < 0 else last + 1 & 0xFFFF
         self.may_have_missed = may_have_missed
-        self._missing: set[int] | None = None
+        # With the time since when each is known to be missing, oldest first.
+        self._missing: dict[int, float] | None = None
+
+    @property
+    def is_watched(self) -> bool:
+        """Whether ids are missing, or were a while ago: somebody calls `take_lost`."""
+        return self._missing is not None
 
     @property
     def is_complete(self) -> bool:
@@ -56,9 +66,9 @@ class DeviceIds:
     def restart(self, message_id: int) -> None:
         """A new session begins with this message."""
         self.expected = message_id + 1 & 0xFFFF
-        self._missing = None
+        self._clear()
 
-    def follow(self, message_id: int) -> list[int]:
+    def follow(self, message_id: int, now_s: float) -> list[int]:
         """Note that this id came. The first one after a long outage tells the ids it swallowed."""
         if self.expected is None:
             self.expected = message_id + 1 & 0xFFFF
@@ -66,7 +76,7 @@ class DeviceIds:
         ahead = message_id - self.expected & 0xFFFF
         if ahead >= 0x8000:
             if self._missing is not None:
-                self._missing.discard(message_id)
+                self._missing.pop(message_id, None)
             return []
         left_out = range(ahead) if ahead <= MAX_MISSED else ()
         missed = [self.expected + i & 0xFFFF for i in left_out]
@@ -75,7 +85,27 @@ class DeviceIds:
             self.may_have_missed = False
             return missed
         if missed:
-            self._missing = {*(self._missing or ()), *missed}
+            self._missing = {**(self._missing or {}), **dict.fromkeys(missed, now_s)}
             if len(self._missing) > MAX_MISSING:
-                self._missing = None
+                self._clear()
         return []
+
+    def take_lost(self, now_s: float) -> list[int]:
+        """The ids that will never come, and are not missing any more from now on."""
+        missing = self._missing or {}
+        lost = [id_ for id_, since_s in missing.items() if now_s - since_s >= LOST_AFTER_S]
+        for id_ in lost:
+            del missing[id_]
+        return lost
+
+    def watch(self, now_s: float) -> float | None:
+        """When to look for lost ids again; None when none is missing."""
+        if not self._missing:
+            self._missing = None
+            return None
+        due_s = next(iter(self._missing.values())) + LOST_AFTER_S
+        return due_s if due_s > now_s else now_s + LOST_AFTER_S
+
+    def _clear(self) -> None:
+        if self._missing is not None:
+            self._missing = {}
