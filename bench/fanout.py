@@ -14,7 +14,7 @@ from typing import Final
 
 from bench.audience import HOST, SILENCE_S, Audience
 from bench.child import Child, Meter
-from bench.figures import Amount, Findings, Latency, rate_of
+from bench.figures import Amount, Comparison, Findings, Latency, rate_of
 from bench.hosts import address_of
 from bench.machine import BenchError
 from bench.settings import Settings
@@ -36,6 +36,10 @@ P50_GOAL_MS: Final = 20.0
 ONE_BY_ONE_GOAL: Final = 60_000.0
 JOINED_GOAL: Final = 100_000.0
 
+FLOOR_GOAL: Final = 0.5
+"""Of a hub of nothing but sockets (`barehub.py`): 230,000/s on a quiet machine
+(performance-floors.md §7), so that this is more than the rate above asks for."""
+
 PEER_LATENCY: Final = (
     "uvicorn and Starlette p50 18 ms, bare ASGI 15 ms (performance-floors.md §3.3)"
 )
@@ -52,19 +56,33 @@ def measure(settings: Settings, folder: Path) -> Findings:
     """(7) SSE: latency to 1,000 streams, deliveries one event a write, and joined."""
     world = make_world(folder / "data", 0)
     core, streams = str(settings.server_core), int(STREAMS * settings.scale)
-    with Child("bench.server", str(world.data), core, "real", log=folder / "server.log") as server:
-        port = int(server.ready["http_port"])
-        with Audience(port, world.access_token, streams) as audience:
+    with (
+        Child("bench.server", str(world.data), core, "real", log=folder / "server.log") as server,
+        Child("bench.barehub", core, log=folder / "barehub.log") as bare,
+    ):
+        port, bare_port = int(server.ready["http_port"]), int(bare.ready["http_port"])
+        with (
+            Audience(port, world.access_token, streams) as audience,
+            Audience(bare_port, "", streams) as bare_audience,
+        ):
             with _senders(port, world.access_token, 1) as senders:
                 latency = _latency(settings, audience, senders[0])
-                with settings.sampled(server.pid, folder, "fanout-single"):
-                    single = _runs(settings, server, audience, senders)
+            single: list[Meter] = []
+            floors: list[Meter] = []
+            for _ in range(settings.runs):
+                with _senders(bare_port, "", 1) as senders:
+                    floors.append(_run(bare, bare_audience, senders))
+                with (
+                    _senders(port, world.access_token, 1) as senders,
+                    settings.sampled(server.pid, folder, "fanout-single"),
+                ):
+                    single.append(_run(server, audience, senders))
             # The server does not keep an idle connection for long: open them when they are used.
             with (
                 _senders(port, world.access_token, AT_ONCE) as senders,
                 settings.sampled(server.pid, folder, "fanout-joined"),
             ):
-                joined = _runs(settings, server, audience, senders)
+                joined = [_run(server, audience, senders) for _ in range(settings.runs)]
     deliveries = EVENTS_IN_A_RUN * streams
     amounts = [
         Amount(
@@ -93,7 +111,14 @@ def measure(settings: Settings, folder: Path) -> Findings:
                 f" {rate.server_us:.1f} µs each; {PEER_RATE}",
             )
         )
-    return Findings(amounts=amounts)
+    comparison = Comparison(
+        "fanout",
+        f"deliveries to {streams} streams, one event a write",
+        rate_of(single, deliveries),
+        rate_of(floors, deliveries),
+        FLOOR_GOAL,
+    )
+    return Findings(comparisons=[comparison], amounts=amounts)
 
 
 class Sender:
@@ -149,29 +174,24 @@ def _latency(settings: Settings, audience: Audience, sender: Sender) -> Latency:
     return Latency("fanout", "", 0, steps[49], steps[98], max(times_ms), P50_GOAL_MS)
 
 
-def _runs(
-    settings: Settings, server: Child, audience: Audience, senders: list[Sender]
-) -> list[Meter]:
-    """Each sender has one event under way; a run ends when every reader has every event."""
+def _run(server: Child, audience: Audience, senders: list[Sender]) -> Meter:
+    """Each sender has one event under way; the run ends when every reader has every event."""
     assert EVENTS_IN_A_RUN % len(senders) == 0
-    meters: list[Meter] = []
-    for _ in range(settings.runs):
-        seen = audience.counts[0]
-        with Meter(server.pid) as meter:
-            _publish(senders, 0)
-            for first in range(0, EVENTS_IN_A_RUN, len(senders)):
-                for sender in senders:
-                    sender.expect_answer()
-                # These have been handed to all streams, so that the next ones are a tick of their
-                # own, which the server works on while these are read.
-                ahead = 0
-                if first + len(senders) < EVENTS_IN_A_RUN:
-                    ahead = len(senders)
-                    _publish(senders, first + ahead)
-                seen += len(senders)
-                audience.read_until(seen, ahead)
-        meters.append(meter)
-    return meters
+    seen = audience.counts[0]
+    with Meter(server.pid) as meter:
+        _publish(senders, 0)
+        for first in range(0, EVENTS_IN_A_RUN, len(senders)):
+            for sender in senders:
+                sender.expect_answer()
+            # These have been handed to all streams, so that the next ones are a tick of their
+            # own, which the server works on while these are read.
+            ahead = 0
+            if first + len(senders) < EVENTS_IN_A_RUN:
+                ahead = len(senders)
+                _publish(senders, first + ahead)
+            seen += len(senders)
+            audience.read_until(seen, ahead)
+    return meter
 
 
 def _publish(senders: list[Sender], first: int) -> None:
