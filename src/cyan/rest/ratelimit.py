@@ -53,6 +53,9 @@ LIMITED: Final = {
 """Routes with a limit of their own, and which they share. Those that take the password of a person
 who is logged in (PUT /v1/user, …-disable) are ours: a stolen token must not find it by trying."""
 
+STREAM_RETRY_S: Final = 30.0
+"""Nobody knows when another stream will end; often enough to find it soon."""
+
 UNLIMITED: Final = frozenset({"/health", "/metrics"})
 """What the operator's own machines ask all the time."""
 
@@ -148,7 +151,9 @@ class RateLimits:
         if name != STREAM:
             return None
         if 0 < self._limits.streams <= self._open.get(network, 0):
-            raise _too_many("open streams", WINDOW_S)
+            _refused.labels("open streams").inc()
+            text = f"Your address has {self._limits.streams} streams open, the most allowed."
+            raise too_many_requests(text, STREAM_RETRY_S)
         self._open[network] = self._open.get(network, 0) + 1
         return network
 
