@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import pytest
 from alembic import command
 
 from cyan.core.db import migrate
@@ -63,6 +64,71 @@ def test_0002_can_be_taken_back(tmp_path: Path) -> None:
     config.attributes["engine"].dispose()
     assert tables(path) == before
     assert run(path, "SELECT id FROM devices_device") == [(LAMP,)]
+
+
+def test_0005_keeps_devices_and_knows_no_label_of_them(tmp_path: Path) -> None:
+    path = tmp_path / "server.db"
+    at_revision(path, "0004")
+    run(
+        path,
+        "INSERT INTO devices_device (id, name, owner_id, registered_at_ms, imei)"
+        " VALUES (?, 'lamp', 'aa', 1, '352')",
+        (LAMP,),
+    )
+    at_revision(path, "0005")
+    assert run(
+        path,
+        "SELECT name, owner_id, imei, serial_number, mobile_secret, mac_wifi, development,"
+        " forces_updates FROM devices_device",
+    ) == [("lamp", "aa", "352", None, None, None, None, None)]
+    assert {"devices_transfer", "devices_registrar"} <= tables(path)
+
+
+def test_0005_lets_a_serial_number_be_there_once(tmp_path: Path) -> None:
+    path = tmp_path / "server.db"
+    migrate.upgrade(path)
+    insert = "INSERT INTO devices_device (id, registered_at_ms, serial_number) VALUES (?, 1, ?)"
+    run(path, insert, ("1" * 24, "P046"))
+    run(path, insert, ("2" * 24, None))
+    run(path, insert, ("3" * 24, None))
+    with pytest.raises(sqlite3.IntegrityError):
+        run(path, insert, ("4" * 24, "P046"))
+
+
+def test_0005_can_be_taken_back(tmp_path: Path) -> None:
+    path = tmp_path / "server.db"
+    at_revision(path, "0004")
+    before = tables(path)
+    run(path, "INSERT INTO devices_device (id, registered_at_ms) VALUES (?, 1)", (LAMP,))
+    at_revision(path, "0005")
+    run(path, "UPDATE devices_device SET serial_number = 'P046'")
+    config = migrate._alembic(path)
+    command.downgrade(config, "0004")
+    config.attributes["engine"].dispose()
+    assert tables(path) == before
+    assert run(path, "SELECT id FROM devices_device") == [(LAMP,)]
+
+
+def test_0003_gives_sessions_a_journal_and_leaves_them_as_they_are(tmp_path: Path) -> None:
+    path = tmp_path / "server.db"
+    at_revision(path, "0002")
+    run(
+        path,
+        "INSERT INTO gateway_session (connection_id, device_id, format, cold, holder, adoption,"
+        " highest_received, replay_window, device_message_id, next_message_id, address, settled,"
+        " heard_at_ms, established_at_ms) VALUES (x'01', ?, 2, x'02', 'main', 3, 4, x'05', 6, 7,"
+        " x'08', 1, 9, 10)",
+        (LAMP,),
+    )
+    session = run(path, "SELECT * FROM gateway_session")
+    assert migrate.upgrade(path) == "0002"
+    assert run(path, "SELECT * FROM gateway_session") == session
+    assert run(path, "SELECT * FROM gateway_journal") == []
+    config = migrate._alembic(path)
+    command.downgrade(config, "0002")
+    config.attributes["engine"].dispose()
+    assert run(path, "SELECT * FROM gateway_session") == session
+    assert "gateway_journal" not in tables(path)
 
 
 ADA = "5f0000000000000000000001"
