@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import Final
 
-from cyan.wire import blockwise, coap, exchange, messages, server_key
+from cyan.wire import blockwise, coap, exchange, ledger, messages, server_key
 from cyan.wire.describe import decode_describe
 from cyan.wire.describe.metrics import decode_metrics
 from cyan.wire.describe.system_json import decode_json
@@ -34,6 +34,7 @@ from cyan.wire.lightssl.handshake import ClientHandshake as TcpClientHandshake
 from cyan.wire.lightssl.handshake import make_response, open_request
 from cyan.wire.messages import calls, control, describing, events, goodbye, names, special
 from cyan.wire.messages.hello import decode_hello
+from cyan.wire.messages.ledgers import decode_ledger_post
 from cyan.wire.messages.unknown import as_unknown
 from cyan.wire.protobuf.reader import read_fields
 from cyan.wire.protobuf.varint import decode_varint
@@ -278,8 +279,35 @@ _MESSAGE_DECODERS: Final[dict[str, Callable[[coap.Message], object]]] = {
     "messages.events.decode_subscribe": events.decode_subscribe,
     "messages.goodbye.decode_goodbye": goodbye.decode_goodbye,
     "messages.hello.decode_hello": decode_hello,
+    "messages.ledgers.decode_ledger_post": decode_ledger_post,
     "messages.unknown.as_unknown": as_unknown,
 }
+
+_LEDGER_REQUESTS: Final = tuple(
+    map(
+        bytes.fromhex,
+        (
+            "0801120a0a0873657474696e6773",
+            "08021a160a0470756d701202aabb1908070605040302015201a0",
+            "080322130a0470756d701202aabb190000000000000000",
+            "08042a0c0a0a0a0470756d701202aabb",
+            "080532110a0f0a0470756d70110807060504030201",
+            "08063a00",
+        ),
+    )
+)
+_LEDGER_RESPONSES: Final = tuple(
+    map(
+        bytes.fromhex,
+        (
+            "011a190a170a0470756d701202aabb18012002290807060504030201",
+            "032a0c0908070605040302015201a0",
+            "0432190a0f0a0470756d701108070605040302010a060a0470756d70",
+            "03080812026e6f",
+        ),
+    )
+)
+"""As in test_ledger.py; the first byte of a response says of which request."""
 
 _NAMES: Final = (b"led", b"particle/device/name", "ü/\u2028".encode(), b"x" * 64)
 _RANDOMS: Final = b"".join(_SESSION.randoms)
@@ -311,6 +339,11 @@ TARGETS: Final[dict[str, Target]] = {
             data[0] & 7 if data else 0, coap.OCTET_STREAM if data[:1] < b"\x80" else 0, data[1:]
         ),
         tuple(bytes((flags,)) + data for data in _DESCRIBES for flags in (1, 2, 3, 4, 0x83)),
+    ),
+    "ledger.decode_request": Target(ledger.decode_request, _LEDGER_REQUESTS),
+    "ledger.decode_response": Target(
+        lambda data: ledger.decode_response(data[0] & 7 if data else 0, data[1:]),
+        _LEDGER_RESPONSES,
     ),
     "describe.metrics.decode_metrics": Target(decode_metrics, _DESCRIBES),
     "describe.system_json.decode_json": Target(decode_json, _DESCRIBES),

@@ -2,6 +2,7 @@
 
 import asyncio
 from pathlib import Path
+from typing import Final
 
 import msgspec
 from sqlalchemy import Connection
@@ -23,6 +24,9 @@ from cyan.libraries.model import (
 )
 from cyan.rest.auth import Caller
 
+MAX_PACKING: Final = 2
+"""Archives that are packed at the same time; who asks for more waits."""
+
 
 class Libraries:
     """The operator's folder and what people uploaded, each as the caller may see it: public ones,
@@ -32,6 +36,8 @@ class Libraries:
         self._db = db
         self._clock = clock
         self._catalog = Catalog(data / FOLDER)
+        # Anybody may ask for an archive, and packing one takes a processor for a while.
+        self._packing = asyncio.Semaphore(MAX_PACKING)
 
     async def list_versions(self, caller: Caller) -> list[Library]:
         """Every version of every library, the newest of each name first."""
@@ -131,7 +137,8 @@ class Libraries:
         entry = await asyncio.to_thread(self._catalog.find, name, version)
         if entry is None:
             raise UnknownLibraryError
-        return await asyncio.to_thread(pack, entry.folder)
+        async with self._packing:
+            return await asyncio.to_thread(pack, entry.folder)
 
     async def _of_name(self, caller: Caller, name: str) -> list[Library]:
         """All versions, the newest first, of the library that the caller means by a name."""
