@@ -8,6 +8,7 @@ import msgspec
 from starlette.responses import Response
 
 from cyan.core.clock import iso_ms, to_ms
+from cyan.ledgers import shapes
 from cyan.ledgers.access import LedgerAccess
 from cyan.ledgers.definitions import Definitions
 from cyan.ledgers.instances import Instances
@@ -236,14 +237,14 @@ def _read_date(call: Call, name: str) -> int | None:
 def routes(access: LedgerAccess, definitions: Definitions, instances: Instances) -> list[Route]:
     """The routes of this feature."""
     on = _Endpoints(access, definitions, instances)
-    shape = dict[str, object]
-    made = (Reply(shape, 201), Reply(shape))
+    shape, held = shapes.LedgerReply, shapes.InstanceReply
+    made = (Reply(held, 201), Reply(held))
     base, one = "/v1/ledgers", "/v1/ledgers/{ledger}"
     all_of, of_one = one + "/instances", one + "/instances/{scope}"
     versions, version = of_one + "/versions", of_one + "/versions/{version}"
     return [
-        Route("GET", base, on.list, scope="ledger.definitions:list", response=shape,
-              summary="Ledgers"),
+        Route("GET", base, on.list, scope="ledger.definitions:list",
+              query=shapes.LedgersQuery, response=shapes.LedgersReply, summary="Ledgers"),
         Route("POST", base, on.create, scope="ledger.definitions:create", request=LedgerRequest,
               response=Reply(shape, 201), summary="Make a ledger"),
         Route("GET", one, on.get, scope="ledger.definitions:get", response=shape,
@@ -252,16 +253,19 @@ def routes(access: LedgerAccess, definitions: Definitions, instances: Instances)
               response=shape, summary="Change a ledger's description"),
         Route("DELETE", one, on.archive, scope="ledger.definitions:archive",
               response=Reply(None, 204), summary="Archive a ledger"),
-        Route("GET", all_of, on.list_instances, scope="ledger.instances:list", response=shape,
+        Route("GET", all_of, on.list_instances, scope="ledger.instances:list",
+              query=shapes.PageQuery, response=shapes.InstancesReply,
               summary="What a ledger holds for each device or the account"),
-        Route("GET", of_one, on.get_instance, scope="ledger.instances:get", response=shape,
+        Route("GET", of_one, on.get_instance, scope="ledger.instances:get", response=held,
               summary="What a ledger holds for one device or the account"),
         Route("PUT", of_one, on.put_instance, scope="ledger.instances:set",
-              request=InstanceRequest, response=made, summary="Set what a ledger holds"),
+              query=shapes.SetQuery, request=InstanceRequest, response=made,
+              summary="Set what a ledger holds"),
         Route("DELETE", of_one, on.delete_instance, scope="ledger.instances:remove",
               response=Reply(None, 204), summary="Delete what a ledger holds"),
         Route("GET", versions, on.list_versions, scope="ledger.instances.versions:list",
-              response=shape, summary="What a ledger held before"),
+              query=shapes.VersionsQuery, response=shapes.VersionsReply,
+              summary="What a ledger held before"),
         Route("GET", version, on.get_version, scope="ledger.instances.versions:get",
-              response=shape, summary="One state of what a ledger holds or held"),
+              response=held, summary="One state of what a ledger holds or held"),
     ]  # fmt: skip
