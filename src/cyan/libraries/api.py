@@ -7,7 +7,7 @@ from starlette.datastructures import UploadFile
 from starlette.responses import Response
 
 from cyan.core.errors import CyanError, InvalidError
-from cyan.libraries import search
+from cyan.libraries import search, shapes
 from cyan.libraries.model import (
     MAX_ARCHIVE_BYTES,
     InvalidLibraryError,
@@ -212,14 +212,17 @@ def routes(libraries: Libraries) -> list[Route]:
         for path in (base, one)
     ]  # fmt: skip
     return [
-        Route("GET", base, on.list, response=ListBody, summary="Libraries"),
+        Route("GET", base, on.list, query=shapes.LibrariesQuery, response=ListBody,
+              summary="Libraries"),
         *uploads,
-        Route("GET", one, on.get, response=ItemBody, summary="One library"),
+        Route("GET", one, on.get, query=shapes.VersionQuery, response=ItemBody,
+              summary="One library"),
         Route("PATCH", one, on.publish, request=VisibilityRequest, response=ItemBody,
               summary="Publish a library"),
         Route("DELETE", one, on.delete, response=Reply(None, 204),
               summary="Delete a library of one's own"),
-        Route("GET", one + "/versions", on.versions, response=ListBody,
+        Route("GET", one + "/versions", on.versions, query=shapes.PageQuery,
+              response=ListBody,
               summary="All versions of a library"),
         Route("GET", "/libs/{file}", on.download, Auth.NONE, response=archive,
               summary="The archive of an official library"),
