@@ -1,1 +1,1 @@
-"""The command line: `cyan dev | serve | migrate | user | device | keys | sim`."""
+"""The command line: `cyan dev | serve | upgrade | backup | restore | user | device | …`."""

@@ -14,7 +14,10 @@ from cyan.core.db import migrate as schema
 @click.command()
 @data_option
 def migrate(data: Path | None) -> None:
-    """Bring the database up to date with this version. The server must not run."""
+    """Make a database, or bring it up to date without a backup: `cyan upgrade` makes one.
+
+    The server must not run.
+    """
     config = load_config({"data": data})
     with only_one(open_data(config)):
         before = schema.upgrade(config.database_path)

@@ -15,7 +15,7 @@ _MIGRATIONS = Path(__file__).parent / "migrations"
 
 
 class SchemaOldError(ConfigError):
-    """The database has an older schema than this version of the server. Run `cyan migrate`."""
+    """The database has an older schema than this version. Run `cyan upgrade` or `cyan migrate`."""
 
 
 class SchemaMissingError(SchemaOldError):
