@@ -39,6 +39,7 @@ VALUES: dict[str, Any] = {
     "smtp_password": "secret",
     "rate_limit_requests": 93,
     "rate_limit_sensitive": 94,
+    "rate_limit_publishes": 99,
     "rate_limit_streams": 95,
     "login_failures": 96,
     "login_failures_account": 97,
