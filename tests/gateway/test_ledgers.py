@@ -6,6 +6,7 @@ from functools import partial
 import msgspec
 import pytest
 
+from cyan.core.bus import Bus
 from cyan.core.ids import UserId
 from cyan.devices.access import DeviceAccess
 from cyan.devices.model import DeviceReleased
@@ -275,6 +276,21 @@ async def test_subscriptions_outlast_a_restart_of_the_server(world: World) -> No
     await board.subscribe_ledger("config")
     await world.restart()
     stamp = (await People(world).put("config", board.device_id, {"a": 1})).updated_at_ms
+    assert board.heard() == [NotifyUpdate((Stamped("config", stamp),))]
+
+
+async def test_a_write_whose_notice_was_lost_with_the_process_is_told_after_the_restart(
+    world: World,
+) -> None:
+    people = People(world)
+    await people.make("config", "Downstream")
+    board = await LedgerBoard(world).connect()
+    await board.subscribe_ledger("config")
+    people.instances = Instances(world.db, world.clock, Bus(), people.access)
+    stamp = (await people.put("config", board.device_id, {"a": 1})).updated_at_ms
+    assert board.heard() == []
+    await world.restart(outage_s=20)
+    await world.advance(2)
     assert board.heard() == [NotifyUpdate((Stamped("config", stamp),))]
 
 

@@ -126,13 +126,13 @@ class Gateway:
         self.about = partial(LinkAbout, database)
         ledgers = DeviceLedgers(database)
         self.ledgers = LedgerConversation(ledgers, clock.now_ms)
-        self._ledger_notices = LedgerNotices(self, ledgers, bus)
         self._keeper = Keeper(self._commits, config.node, self._links)
         self._moves = Moves(self._keeper.write_now)
         self._wheel: Wheel[Callable[[float], None]] = Wheel(
             clock.monotonic(), lambda callback, now_s: callback(now_s)
         )
         self.at = self._wheel.at
+        self._ledger_notices = LedgerNotices(self, ledgers, bus)
         self._attendance = Attendance(
             config, clock, devices, self._keeper, bus, self.at, self.emit, self._by_device.get
         )

@@ -26,6 +26,14 @@ RETRY_S: Final = 60.0
 """After four sends without an answer, or when too much waits for the device. When it comes back
 after it counted as offline it is told at once."""
 
+CATCH_UP_S: Final = 1.0
+"""From the start of the server: by then it has taken over its sessions."""
+
+CATCH_UP_MS: Final = 10_000
+MAX_CATCH_UP: Final = 1000
+"""Which writes before a start are told again: the last ones, far more than are committed before
+one is told."""
+
 MAX_NAMES: Final = 10
 """In one notice: of the longest names still a message that every device takes (800 bytes)."""
 
@@ -36,6 +44,8 @@ class Links(Protocol):
     """Where live links are found; the gateway."""
 
     def online_link(self, device_id: DeviceId) -> Link | None: ...
+    def at(self, when_s: float, callback: Callable[[float], None]) -> None: ...
+    def now_s(self) -> float: ...
 
 
 class _Notice:
@@ -79,6 +89,13 @@ class LedgerNotices:
         bus.subscribe(DeviceClaimed, self._on_new_owner)
         bus.subscribe(DeviceReleased, self._on_new_owner)
         bus.subscribe(DeviceOnline, self._on_online)
+        links.at(links.now_s() + CATCH_UP_S, self._catch_up)
+
+    def _catch_up(self, _now_s: float) -> None:
+        """After a start: a write may have been committed by a process that ended before it told.
+        A device that knows of it already does nothing."""
+        for fact in self._ledgers.last_written(CATCH_UP_MS, MAX_CATCH_UP):
+            self._on_written(fact)
 
     def _on_written(self, fact: LedgerWritten) -> None:
         if fact.scope is Scope.DEVICE:

@@ -166,6 +166,19 @@ OF_DEVICE: Final = (
 )
 """The ledger that a device means by a name: one of its owner's that leaves the cloud."""
 
+LAST_WRITTEN: Final = (
+    select(_d.owner_id, _d.name, _d.scope, _i.scope_value, _i.updated_at_ms)
+    .join_from(ledgers_instance, ledgers_definition, _i.ledger_id == _d.id)
+    .where(
+        _d.direction == bindparam("of_direction"),
+        _live,
+        _i.updated_at_ms
+        >= select(func.max(ledgers_instance.alias().c.updated_at_ms)).scalar_subquery()
+        - bindparam("within_ms"),
+    )
+    .limit(bindparam("at_most"))
+)
+
 _l = ledgers_listener.c
 _LISTENERS: Final = select(ledgers_listener).join(
     devices_device, devices_device.c.id == _l.device_id

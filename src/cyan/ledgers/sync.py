@@ -6,9 +6,9 @@ import msgspec
 from sqlalchemy import Connection
 
 from cyan.core.db.engine import Database, Prepared
-from cyan.core.ids import DeviceId
+from cyan.core.ids import DeviceId, UserId
 from cyan.ledgers import store, writing
-from cyan.ledgers.model import Definition, Instance, Scope
+from cyan.ledgers.model import Definition, Direction, Instance, LedgerWritten, Scope
 
 _FIND_LISTENER = Prepared(store.LISTENER)
 
@@ -55,6 +55,20 @@ class DeviceLedgers:
         key = {"of_id": synced.ledger.id, "of_value": synced.scope_value}
         row = self._db.row(store.INSTANCE, key)
         return None if row is None else store.to_instance(row)
+
+    def last_written(self, within_ms: int, at_most: int) -> list[LedgerWritten]:
+        """The last writes of the cloud: those of so many ms before the very last one."""
+        chosen = {
+            "of_direction": Direction.DOWNSTREAM.value,
+            "within_ms": within_ms,
+            "at_most": at_most,
+        }
+        return [
+            LedgerWritten(
+                UserId(row.owner_id), row.name, Scope(row.scope), row.scope_value, row.updated_at_ms
+            )
+            for row in self._db.rows(store.LAST_WRITTEN, chosen)
+        ]
 
     def find_listener(self, device_id: DeviceId) -> Listener | None:
         """Whether and how a device listens."""
