@@ -27,7 +27,6 @@ from cyan.core.ids import new_token
 from cyan.core.mail import Outbox
 from cyan.core.ports import Mail
 
-
 _ACTOR = "server"
 """In the audit, of a request whose sender is not known."""
 
