@@ -40,8 +40,21 @@ def _run(command: Sequence[str | Path], cwd: Path, env: dict[str, str] | None = 
 
 @pytest.fixture(scope="module")
 def dist(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What the script makes. Without a package index the tests are skipped, except in CI."""
     folder = tmp_path_factory.mktemp("wheel") / "dist"
-    _run([ROOT / "scripts/wheel", folder], ROOT, {**os.environ, "PYTHON": sys.executable})
+    ended = subprocess.run(
+        [ROOT / "scripts/wheel", folder],
+        cwd=ROOT,
+        env={**os.environ, "PYTHON": sys.executable},
+        capture_output=True,
+        text=True,
+        timeout=WITHIN_S,
+        check=False,
+    )
+    is_built = any(folder.glob("*.whl"))
+    if ended.returncode and is_built and not os.environ.get("CI"):
+        pytest.skip("The packages of requirements.lock cannot be fetched here.")
+    assert ended.returncode == 0, ended.stderr[-4000:]
     return folder
 
 
