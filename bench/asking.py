@@ -58,9 +58,10 @@ class Asker:
 
     def _read(self, file: int) -> bytes | None:
         """The body of the answer on this connection, None while it has not come as a whole."""
-        content = self._waiting[file] + self._sockets[file].recv(_READ_BYTES)
-        if not content:
+        chunk = self._sockets[file].recv(_READ_BYTES)
+        if not chunk:
             raise BenchError("The server closed a connection.")
+        content = self._waiting[file] + chunk
         head, found, body = content.partition(_HEAD_END)
         if found:
             at = head.index(_LENGTH) + len(_LENGTH)
