@@ -14,8 +14,8 @@ import sys
 from starlette.types import Message, Receive, Scope, Send
 
 from bench.machine import pin
-from cyan.app import _http_server
 from cyan.cli.running import run
+from cyan.rest.httpserver import http_server
 
 HOST = "127.0.0.1"
 
@@ -49,7 +49,7 @@ def main(core: int) -> None:
     pin(core)
     application = Bare()
     listener = socket.create_server((HOST, 0), backlog=2048)
-    server = _http_server(application, None)
+    server = http_server(application, None)
 
     async def serve(stop: asyncio.Event) -> None:
         def on_input() -> None:

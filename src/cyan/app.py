@@ -11,9 +11,7 @@ from pathlib import Path
 from typing import Final
 
 import structlog
-import uvicorn
 from starlette.responses import Response
-from starlette.types import ASGIApp
 
 from cyan import __version__
 from cyan.accounts import api as accounts_api
@@ -89,25 +87,19 @@ from cyan.rest.addresses import api_url
 from cyan.rest.application import build_asgi
 from cyan.rest.auth import Auth
 from cyan.rest.call import Call
-from cyan.rest.connection import BoundedConnection
 from cyan.rest.errors import described
 from cyan.rest.forwarding import Forwarding, is_local, parse_proxies
+from cyan.rest.httpserver import GRACEFUL_STOP_S, http_server
 from cyan.rest.ratelimit import limits_of
 from cyan.rest.registry import Registry, Reply, Route
 from cyan.rest.responses import json_response
 from cyan.rest.shapes import Readiness
 from cyan.rest.stopping import Stoppable
-from cyan.rest.tls import Certificate, SecureConnection, open_certificate
+from cyan.rest.tls import Certificate, open_certificate
 from cyan.secrets import api as secrets_api
 from cyan.secrets.service import Secrets
 from cyan.wire.lightssl.handshake import DEVICE_KEY_BYTES
 from cyan.wire.server_key import EC_KEY_BYTES
-
-GRACEFUL_STOP_S: Final = 5
-"""How long open requests may take after a signal; streams are closed at once."""
-
-_CONNECTIONS_STOP_S: Final = GRACEFUL_STOP_S + 5
-"""How long the connections of readers that do not read may hold up the stop after that."""
 
 GC_THRESHOLDS: Final = (20_000, 20, 50)
 """Allocations of containers before a collection of the young; then how many for the next older."""
@@ -427,7 +419,7 @@ class Server:
             parts.registry, parts.tokens, parts.clock, limits_of(config, parts.clock)
         )
         asgi = Stoppable(Forwarding(application, proxies))
-        server = _http_server(asgi, self._certificate)
+        server = http_server(asgi, self._certificate)
         serving = asyncio.create_task(server.serve(sockets=[http]))
         try:
             await server.has_started(serving)
@@ -495,54 +487,3 @@ def _bind_tcp(host: str, port: int) -> socket.socket:
         bound.close()
         raise
     return bound
-
-
-class _QuietServer(uvicorn.Server):
-    """Leaves signals to the process that runs it, and can be waited for."""
-
-    def __init__(self, config: uvicorn.Config) -> None:
-        super().__init__(config)
-        self._ready = asyncio.Event()
-
-    @contextlib.contextmanager
-    def capture_signals(self):  # type: ignore[no-untyped-def]
-        yield
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        self._ready.set()
-
-    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        # Closed here and not waited for: uvicorn would wait for whoever is in the middle of a TLS
-        # handshake. It does wait for connections.
-        for listener in self.servers:
-            listener.close()
-        self.servers = []
-        await super().shutdown(sockets)
-
-    async def has_started(self, serving: "asyncio.Task[None]") -> None:
-        """Returns when it listens; raises what ended `serving` before that."""
-        ready = asyncio.create_task(self._ready.wait())
-        await asyncio.wait({ready, serving}, return_when=asyncio.FIRST_COMPLETED)
-        ready.cancel()
-        if serving.done():
-            await serving
-
-
-def _http_server(asgi: ASGIApp, certificate: Certificate | None) -> _QuietServer:
-    tls = None if certificate is None else certificate.context
-    return _QuietServer(
-        uvicorn.Config(
-            asgi,
-            http=BoundedConnection if tls is None else SecureConnection,
-            ws="none",
-            log_config=None,
-            access_log=False,
-            lifespan="off",
-            server_header=False,
-            proxy_headers=False,  # rest/forwarding.py knows whom to believe
-            timeout_graceful_shutdown=_CONNECTIONS_STOP_S,
-            backlog=2048,
-            ssl_context_factory=None if tls is None else lambda _config, _default: tls,
-        )
-    )
