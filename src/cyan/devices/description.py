@@ -63,8 +63,8 @@ def store_application(
     variables: dict[str, int],
 ) -> None:
     """The application describe (§3.3.2): function names, and variable names with their types."""
-    connection.execute(
-        store.APPLICATION,
+    store.APPLICATION.run(
+        connection,
         {
             "device_id": device_id,
             "functions": msgspec.json.encode(functions).decode(),
@@ -78,8 +78,8 @@ def store_system(
     connection: Connection, device_id: DeviceId, system: SystemDescribe, platform_id: int | None
 ) -> None:
     """The system describe (§3.3.3), kept in its JSON form with `platform_id` of Hello in it."""
-    connection.execute(
-        store.SYSTEM,
+    store.SYSTEM.run(
+        connection,
         {
             "device_id": device_id,
             "system": msgspec.json.encode(system.to_json(platform_id)).decode(),

@@ -322,7 +322,7 @@ HELLO: Final = Prepared(
         safe_mode_at_ms=null(),
     )
 )
-APPLICATION: Final = (
+APPLICATION: Final = Prepared(
     update(devices_device)
     .where(_c.id == bindparam("device_id"))
     .values(
@@ -332,6 +332,7 @@ APPLICATION: Final = (
         safe_mode_at_ms=case((~bindparam("has_any", type_=Boolean), _c.safe_mode_at_ms)),
     )
 )
+"""For every application describe."""
 SAFE_MODE: Final = (
     update(devices_device)
     .where(_c.id == bindparam("device_id"))
@@ -357,7 +358,7 @@ PATCH_VERSION: Final = (
     .where(_c.id == bindparam("device_id"))
     .values(cc3000_patch_version=bindparam("patch_version"))
 )
-SYSTEM: Final = (
+SYSTEM: Final = Prepared(
     update(devices_device)
     .where(_c.id == bindparam("device_id"))
     .values(
@@ -371,6 +372,7 @@ SYSTEM: Final = (
         modem_firmware=bindparam("modem_firmware"),
     )
 )
+"""For every system describe."""
 UPDATES: Final = (
     update(devices_device)
     .where(_c.id == bindparam("device_id"))
