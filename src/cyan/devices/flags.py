@@ -51,7 +51,15 @@ def set_development(
 
     Raises UnknownDeviceError when it is not the owner's any more.
     """
-    _set(connection, store.SET_DEVELOPMENT, device_id, owner_id, "development", value, at_ms)
+    _set(connection, store.SET_DEVELOPMENT, device_id, owner_id, value, at_ms)
+    audit.record(
+        connection,
+        f"user:{owner_id}",
+        "device.development_set",
+        f"device:{device_id}",
+        {"development": value},
+        at_ms=at_ms,
+    )
     return {"development": value}
 
 
@@ -62,7 +70,15 @@ def set_updates_forced(
 
     Raises UnknownDeviceError when it is not the owner's any more.
     """
-    _set(connection, store.SET_FORCES_UPDATES, device_id, owner_id, "updates_forced", value, at_ms)
+    _set(connection, store.SET_FORCES_UPDATES, device_id, owner_id, value, at_ms)
+    audit.record(
+        connection,
+        f"user:{owner_id}",
+        "device.updates_forced_set",
+        f"device:{device_id}",
+        {"updates_forced": value},
+        at_ms=at_ms,
+    )
     return {"firmware_updates_forced": value}
 
 
@@ -90,7 +106,6 @@ def _set(
     statement: Update,
     device_id: DeviceId,
     owner_id: UserId,
-    flag: str,
     value: bool,
     at_ms: int,
 ) -> None:
@@ -100,11 +115,3 @@ def _set(
     )
     if done.rowcount != 1:
         raise UnknownDeviceError
-    audit.record(
-        connection,
-        f"user:{owner_id}",
-        f"device.{flag}_set",
-        f"device:{device_id}",
-        {flag: value},
-        at_ms=at_ms,
-    )

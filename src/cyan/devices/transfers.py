@@ -220,7 +220,7 @@ def _request(
     transfer = Transfer(new_object_id(), device_id, owner, requester, OPEN, at_ms, None)
     row_values = msgspec.structs.asdict(transfer) | {"secret_hash": _hash_of(secret)}
     connection.execute(transferstore.ADD, row_values)
-    _record(connection, transfer, requester, "transfer.requested", at_ms)
+    record(connection, transfer, requester, "transfer.requested", at_ms)
     return transfer, True
 
 
@@ -251,13 +251,19 @@ def _decide(
         transferstore.DECIDE,
         {"of_id": transfer_id, "open": OPEN, "new_state": state, "at_ms": at_ms},
     )
-    _record(connection, transfer, decider, f"transfer.{state}", at_ms)
+    if state == ACCEPTED:
+        record(connection, transfer, decider, "transfer.accepted", at_ms)
+    elif state == REFUSED:
+        record(connection, transfer, decider, "transfer.refused", at_ms)
+    else:
+        record(connection, transfer, decider, "transfer.withdrawn", at_ms)
     return msgspec.structs.replace(transfer, state=state, decided_at_ms=at_ms)
 
 
-def _record(
+def record(
     connection: Connection, transfer: Transfer, actor: UserId, action: str, at_ms: int
 ) -> None:
+    """What became of the request, in the audit of its device."""
     audit.record(
         connection,
         f"user:{actor}",
