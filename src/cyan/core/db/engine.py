@@ -18,7 +18,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import structlog
 from sqlalchemy import ClauseElement, Connection, Executable, Row, create_engine
@@ -112,6 +112,10 @@ class Database:
             "sqlite://", creator=lambda: _connect(path), poolclass=StaticPool
         )
         self._reader = self._read_engine.connect()
+        driver = self._reader.connection.driver_connection
+        assert isinstance(driver, sqlite3.Connection)
+        self.driver: Final = driver
+        """The reader's own connection, for hand-written SQL on hot paths. Reads only."""
         self._queue: queue.SimpleQueue[tuple[Work[Any], Done] | None] = queue.SimpleQueue()
         self._closed = False
         self._closing = threading.Lock()
@@ -132,13 +136,6 @@ class Database:
         """The first row of a short SELECT, or None."""
         found = self.rows(statement, parameters)
         return found[0] if found else None
-
-    @property
-    def driver(self) -> sqlite3.Connection:
-        """The reader's own connection, for hand-written SQL on hot paths. Reads only."""
-        connection = self._reader.connection.driver_connection
-        assert isinstance(connection, sqlite3.Connection)
-        return connection
 
     def submit(self, work: Work[T], done: Callable[[T | None, BaseException | None], None]) -> None:
         """Run `work` in the writer; call `done(result, error)` in the WRITER THREAD afterwards.
