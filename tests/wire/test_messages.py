@@ -325,7 +325,7 @@ def test_names_and_data_at_their_bounds_pass() -> None:
     ("text", "unknown"),
     [
         ("40020001 b17a", m.Unknown(coap.POST, "z")),
-        ("40020001 b14c 0161", m.Unknown(coap.POST, "L/a")),
+        ("40020001 b151 0161", m.Unknown(coap.POST, "Q/a")),
         ("40010001 b168", m.Unknown(coap.GET, "h")),
         ("40040001", m.Unknown(coap.DELETE, "")),
         ("40020001 51 78 61 45", m.Unknown(coap.POST, "E")),

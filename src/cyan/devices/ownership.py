@@ -20,6 +20,8 @@ class Ownership:
         self._db = db
         self._owners: dict[DeviceId, UserId] = {}
         self._devices: dict[UserId, set[DeviceId]] = {}
+        self.version = 0
+        """Another one after each change: what was asked for before it is to be asked again."""
         self.load()
 
     def owner_of(self, device_id: DeviceId) -> UserId | None:
@@ -32,6 +34,7 @@ class Ownership:
 
     def load(self) -> None:
         """Read every owner."""
+        self.version += 1
         self._owners.clear()
         self._devices.clear()
         users: dict[str, UserId] = {}
@@ -47,6 +50,7 @@ class Ownership:
         previous = self._owners.get(device_id)
         if owner == previous:
             return
+        self.version += 1
         if previous is not None:
             del self._owners[device_id]
             rest = self._devices[previous]

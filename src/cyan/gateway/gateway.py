@@ -103,9 +103,8 @@ class Gateway:
         self._events = events
         self._hub = hub
         self._presence = devices
-        self._ownership = ownership
+        self.ownership = ownership
         self._accept = events.accept
-        self.owner_of = ownership.owner_of
         self.now_ms = clock.now_ms
         self.now_s = clock.monotonic
         self.stretch = random.random
@@ -320,7 +319,7 @@ class Gateway:
 
     def _on_admitted(self, link: Link, device_id: DeviceId, then: Callable[[bool], None]) -> None:
         # A command may have registered the device, with its owner, beside the running server.
-        self._ownership.refresh(device_id)
+        self.ownership.refresh(device_id)
         present = self._by_device.get(device_id)
         if present is not None and present.established_at_ms > link.established_at_ms:
             # A Hello that was held up on its way; the device speaks on its newer session.
@@ -477,7 +476,9 @@ class Gateway:
         )
 
     def emit(self, device_id: DeviceId, name: str, data: str, version: int) -> None:
-        self._events.emit(name, data.encode(), device_id, self.owner_of(device_id), version=version)
+        self._events.emit(
+            name, data.encode(), device_id, self.ownership.owner_of(device_id), version=version
+        )
 
     def _tick(self) -> None:
         self._ticker = asyncio.get_running_loop().call_later(TICK_S, self._tick)

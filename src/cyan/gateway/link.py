@@ -11,7 +11,7 @@ from typing import Final
 
 import structlog
 
-from cyan.core.ids import share_device_id
+from cyan.core.ids import UserId, share_device_id
 from cyan.devices.presence import PresenceRow
 from cyan.events.model import Event
 from cyan.gateway import effects as fx
@@ -54,8 +54,9 @@ class Link(ABC):
     """A session with its exchange, and whether its device is here."""
 
     __slots__ = (
-        "adoption", "ended", "established_at_ms", "exchange", "has_left", "heard_s", "host",
-        "is_dirty", "is_online", "last_handshake_ms", "published", "session", "silence_due_s",
+        "_owner_id", "_owner_version", "adoption", "ended", "established_at_ms", "exchange",
+        "has_left", "heard_s", "host", "is_dirty", "is_online", "last_handshake_ms", "published",
+        "session", "silence_due_s",
     )  # fmt: skip
 
     def __init__(
@@ -79,6 +80,9 @@ class Link(ABC):
         self.has_left = False
         self.is_dirty = False
         self.ended: str | None = None
+        # Kept as long as no device changes its owner: to look it up is far to go in a large fleet.
+        self._owner_id: UserId | None = None
+        self._owner_version = -1
         self.published = 0
         """Events of the device over this link."""
         self.silence_due_s = 0.0
@@ -173,10 +177,13 @@ class Link(ABC):
         if type(request) is Publish:
             device_id = session.device_id
             assert device_id is not None
-            owner_id = self.host.owner_of(device_id)
+            ownership = self.host.ownership
+            if ownership.version != self._owner_version:
+                self._owner_version = ownership.version
+                self._owner_id = ownership.owner_of(device_id)
             found: Sequence[fx.Effect] = events.on_publish(
                 session, device_id, message_id, request,
-                owner_id=owner_id, at_ms=self.host.now_ms(), about=self.about,
+                owner_id=self._owner_id, at_ms=self.host.now_ms(), about=self.about,
             )  # fmt: skip
         else:
             if type(request) in _SETUP:

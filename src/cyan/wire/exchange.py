@@ -134,6 +134,8 @@ class Exchange:
             or message_id in self._older
         ):
             return False
+        if answers is _NOTHING:
+            answers = self._answers = {}
         answers[message_id] = None
         return True
 
@@ -166,7 +168,7 @@ class Exchange:
 
     def forget(self, message_id: int) -> None:
         """The message had no effect after all: it is new when it comes again."""
-        self._answers.pop(message_id, None)
+        self._drop(message_id)
         self._older.pop(message_id, None)
 
     def tidy(self, now_s: float) -> None:
@@ -188,10 +190,18 @@ class Exchange:
         place = message_id - self._first & 0xFFFF
         if place < _HALF:
             self._bits |= 1 << place
-            self._answers.pop(message_id, None)
+            self._drop(message_id)
         else:
             # It comes from before the first one that this generation has room for.
             self._remember(message_id, EMPTY_ACK)
+
+    def _drop(self, message_id: int) -> None:
+        # A dictionary of each session's own would be far away when its next message comes; a new
+        # one is at hand.
+        if self._answers:
+            self._answers.pop(message_id, None)
+            if not self._answers:
+                self._answers = _NOTHING
 
     def _remember(self, message_id: int, answer: bytes) -> None:
         if self._answers is _NOTHING:
@@ -204,9 +214,7 @@ class Exchange:
             is_recent = now_s < self._turn_s + REMEMBER_S
             self._older = self._answers if is_recent else _NOTHING
             self._older_bits, self._older_first = self._bits if is_recent else 0, self._first
-            self._answers, self._bits = {}, 0
-        elif self._answers is _NOTHING:
-            self._answers = {}
+            self._answers, self._bits = _NOTHING, 0
         if not self._bits:
             self._first = message_id - REORDERED & 0xFFFF
         self._turn_s = now_s + REMEMBER_S

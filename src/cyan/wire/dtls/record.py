@@ -20,8 +20,6 @@ session waits for the first answer, application data comes with type 254 in plac
 `device id(12) 0c` behind the record (§1.4.6).
 """
 
-from collections.abc import Callable
-
 import msgspec
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESCCM
@@ -50,7 +48,9 @@ REPLAY_WINDOW_RECORDS = 64
 """RFC 6347 §4.1.2.6; the device has the same (session-behaviour.md)."""
 
 _EPOCH_ONE = 1 << 48
-_REPLAY_WINDOW_MASK = (1 << REPLAY_WINDOW_RECORDS) - 1
+ALL_RECEIVED = (1 << REPLAY_WINDOW_RECORDS) - 1
+"""A replay window in which nothing can come any more; that of a new session too, as there is no
+number before its first."""
 _CID_HEADER_BYTES = HEADER_BYTES + CONNECTION_ID_BYTES
 _CID_OVERHEAD_BYTES = _CID_HEADER_BYTES + EXPLICIT_NONCE_BYTES + TAG_BYTES
 _OVERHEAD_BYTES = HEADER_BYTES + EXPLICIT_NONCE_BYTES + TAG_BYTES
@@ -64,8 +64,6 @@ _TRAILER_BYTES = DEVICE_ID_BYTES + 1
 _TRAILER_END = DEVICE_ID_BYTES.to_bytes(1, "big")
 _VERSIONS = (b"\xfe\xfd", b"\xfe\xff")
 """DTLS 1.2; 1.0 stands in the first ClientHello of some stacks (RFC 6347 §4.2.1)."""
-
-_Cipher = Callable[[bytes, bytes, bytes | None], bytes]
 
 
 class Keys(msgspec.Struct, frozen=True, gc=False):
@@ -89,8 +87,10 @@ class _Records:
 
     __slots__ = (
         "_additional_data",
-        "_decrypt",
-        "_encrypt",
+        "_open_iv",
+        "_opener",
+        "_seal_iv",
+        "_sealer",
         "connection_id",
         "highest_received",
         "keys",
@@ -105,7 +105,7 @@ class _Records:
         *,
         send_sequence: int = 0,
         highest_received: int = -1,
-        replay_window: int = 0,
+        replay_window: int = ALL_RECEIVED,
     ) -> None:
         """`send_sequence` is the next number to send (48 bits, may be 2**48: exhausted).
 
@@ -114,21 +114,23 @@ class _Records:
         """
         if not 0 <= send_sequence <= MAX_SEQUENCE + 1 or not -1 <= highest_received <= MAX_SEQUENCE:
             raise MisuseError("a sequence number has 48 bits")
-        if not 0 <= replay_window <= _REPLAY_WINDOW_MASK:
+        if not 0 <= replay_window <= ALL_RECEIVED:
             raise MisuseError("a replay window has 64 bits")
         self.keys = keys
         self.connection_id = connection_id
         self.send_sequence = send_sequence
         self.highest_received = highest_received
         self.replay_window = replay_window
+        # Of the keys only these are needed for each record: the rest is in the ciphers.
+        self._open_iv = self._seal_iv = b""
         self._additional_data = b"\x19\xfe\xfd" + connection_id + b"\x08"
-        self._decrypt: _Cipher | None = None
-        self._encrypt: _Cipher | None = None
+        self._opener: AESCCM | None = None
+        self._sealer: AESCCM | None = None
 
     def release_ciphers(self) -> None:
         """Drops the two cached AES contexts (about 1 kB); they are made again at next use."""
-        self._decrypt = None
-        self._encrypt = None
+        self._opener = None
+        self._sealer = None
 
     def _accept(self, sequence: int) -> bool:
         """Marks an authentic record as received; False when it was received before."""
@@ -136,7 +138,9 @@ class _Records:
         if ahead > 0:
             self.highest_received = sequence
             if ahead < REPLAY_WINDOW_RECORDS:
-                self.replay_window = (self.replay_window << ahead | 1) & _REPLAY_WINDOW_MASK
+                window = (self.replay_window << ahead | 1) & ALL_RECEIVED
+                # Nearly always full: one number for all sessions then, instead of one for each.
+                self.replay_window = ALL_RECEIVED if window == ALL_RECEIVED else window
             else:
                 self.replay_window = 1
             return True
@@ -146,9 +150,7 @@ class _Records:
         self.replay_window |= bit
         return True
 
-    def _open_ordinary(
-        self, record: bytes, decrypt: _Cipher, iv: bytes
-    ) -> tuple[int, bytes] | None:
+    def _open_ordinary(self, record: bytes, opener: AESCCM, iv: bytes) -> tuple[int, bytes] | None:
         length = len(record) - _OVERHEAD_BYTES
         if (
             length < 0
@@ -158,7 +160,7 @@ class _Records:
             return None
         epoch_and_sequence = record[3:11]
         try:
-            content = decrypt(
+            content = opener.decrypt(
                 iv + record[13:21],
                 record[21:],
                 epoch_and_sequence + record[:3] + length.to_bytes(2, "big"),
@@ -169,9 +171,7 @@ class _Records:
             return None
         return record[0], content
 
-    def _seal_ordinary(
-        self, content_type: int, content: bytes, encrypt: _Cipher, iv: bytes
-    ) -> bytes:
+    def _seal_ordinary(self, content_type: int, content: bytes, sealer: AESCCM, iv: bytes) -> bytes:
         sequence = self.send_sequence
         length = len(content)
         if sequence > MAX_SEQUENCE or length > MAX_CONTENT_BYTES:
@@ -184,7 +184,7 @@ class _Records:
             + nonce
             + (length + _SEALED_BYTES).to_bytes(2, "big")
             + nonce
-            + encrypt(iv + nonce, content, nonce + start + length.to_bytes(2, "big"))
+            + sealer.encrypt(iv + nonce, content, nonce + start + length.to_bytes(2, "big"))
         )
 
 
@@ -202,7 +202,7 @@ class ServerRecords(_Records):
         has_connection_id: bool = True,
         send_sequence: int = 0,
         highest_received: int = -1,
-        replay_window: int = 0,
+        replay_window: int = ALL_RECEIVED,
     ) -> None:
         """Without `has_connection_id` the device's records are ordinary; `connection_id` is then
         only the session's name here."""
@@ -215,6 +215,7 @@ class ServerRecords(_Records):
             highest_received=highest_received,
             replay_window=replay_window,
         )
+        self._open_iv, self._seal_iv = keys.client_write_iv, keys.server_write_iv
         self._id_on_the_wire = connection_id if has_connection_id else None
 
     @property
@@ -238,13 +239,13 @@ class ServerRecords(_Records):
         ):
             if self._id_on_the_wire is None:
                 return self._open_ordinary(
-                    record, self._decrypt or self._make_decrypt(), self.keys.client_write_iv
+                    record, self._opener or self._make_opener(), self._open_iv
                 )
             return None
         epoch_and_sequence = record[3:11]
         try:
-            plaintext = (self._decrypt or self._make_decrypt())(
-                self.keys.client_write_iv + record[21:29],
+            plaintext = (self._opener or self._make_opener()).decrypt(
+                self._open_iv + record[21:29],
                 record[29:],
                 epoch_and_sequence + self._additional_data + length.to_bytes(2, "big"),
             )
@@ -265,8 +266,8 @@ class ServerRecords(_Records):
         return self._seal_ordinary(
             content_type,
             content,
-            self._encrypt or self._make_encrypt(),
-            self.keys.server_write_iv,
+            self._sealer or self._make_sealer(),
+            self._seal_iv,
         )
 
     def seal_data(self, content: bytes) -> bytes:
@@ -282,20 +283,20 @@ class ServerRecords(_Records):
             + nonce
             + (length + _SEALED_BYTES).to_bytes(2, "big")
             + nonce
-            + (self._encrypt or self._make_encrypt())(
-                self.keys.server_write_iv + nonce,
+            + (self._sealer or self._make_sealer()).encrypt(
+                self._seal_iv + nonce,
                 content,
                 nonce + b"\x17\xfe\xfd" + length.to_bytes(2, "big"),
             )
         )
 
-    def _make_decrypt(self) -> _Cipher:
-        self._decrypt = decrypt = AESCCM(self.keys.client_write_key, TAG_BYTES).decrypt
-        return decrypt
+    def _make_opener(self) -> AESCCM:
+        self._opener = opener = AESCCM(self.keys.client_write_key, TAG_BYTES)
+        return opener
 
-    def _make_encrypt(self) -> _Cipher:
-        self._encrypt = encrypt = AESCCM(self.keys.server_write_key, TAG_BYTES).encrypt
-        return encrypt
+    def _make_sealer(self) -> AESCCM:
+        self._sealer = sealer = AESCCM(self.keys.server_write_key, TAG_BYTES)
+        return sealer
 
 
 class DeviceRecords(_Records):
@@ -316,7 +317,7 @@ class DeviceRecords(_Records):
         *,
         send_sequence: int = 0,
         highest_received: int = -1,
-        replay_window: int = 0,
+        replay_window: int = ALL_RECEIVED,
         moving: bool = False,
         device_id: bytes | None = None,
     ) -> None:
@@ -333,6 +334,7 @@ class DeviceRecords(_Records):
             highest_received=highest_received,
             replay_window=replay_window,
         )
+        self._open_iv, self._seal_iv = keys.server_write_iv, keys.client_write_iv
         self.device_id = device_id
         self.moving = moving
 
@@ -341,9 +343,7 @@ class DeviceRecords(_Records):
 
         None when it is not well formed, not authentic or was received before.
         """
-        opened = self._open_ordinary(
-            record, self._decrypt or self._make_decrypt(), self.keys.server_write_iv
-        )
+        opened = self._open_ordinary(record, self._opener or self._make_opener(), self._open_iv)
         if opened is not None:
             self.moving = False
         return opened
@@ -370,8 +370,8 @@ class DeviceRecords(_Records):
             + self.connection_id
             + (length + _SEALED_BYTES).to_bytes(2, "big")
             + nonce
-            + (self._encrypt or self._make_encrypt())(
-                self.keys.client_write_iv + nonce,
+            + (self._sealer or self._make_sealer()).encrypt(
+                self._seal_iv + nonce,
                 plaintext,
                 nonce + self._additional_data + length.to_bytes(2, "big"),
             )
@@ -386,8 +386,8 @@ class DeviceRecords(_Records):
         record = self._seal_ordinary(
             content_type,
             content,
-            self._encrypt or self._make_encrypt(),
-            self.keys.client_write_iv,
+            self._sealer or self._make_sealer(),
+            self._seal_iv,
         )
         return b"\xfe" + record[1:] + trailer if trailer else record
 
@@ -395,13 +395,13 @@ class DeviceRecords(_Records):
         """`seal(APPLICATION_DATA, content)`."""
         return self.seal(APPLICATION_DATA, content)
 
-    def _make_decrypt(self) -> _Cipher:
-        self._decrypt = decrypt = AESCCM(self.keys.server_write_key, TAG_BYTES).decrypt
-        return decrypt
+    def _make_opener(self) -> AESCCM:
+        self._opener = opener = AESCCM(self.keys.server_write_key, TAG_BYTES)
+        return opener
 
-    def _make_encrypt(self) -> _Cipher:
-        self._encrypt = encrypt = AESCCM(self.keys.client_write_key, TAG_BYTES).encrypt
-        return encrypt
+    def _make_sealer(self) -> AESCCM:
+        self._sealer = sealer = AESCCM(self.keys.client_write_key, TAG_BYTES)
+        return sealer
 
 
 def connection_id_of(datagram: bytes) -> bytes:
