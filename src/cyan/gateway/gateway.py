@@ -176,7 +176,6 @@ class Gateway:
             alive_ms = presence.last_alive_ms(connection, holder)
             presence.renew_lease(connection, holder, now_ms)
             store.remove_unfinished(connection, now_ms - UNFINISHED_MS)
-            store.fold_journal(connection, holder)
             store.adopt_all(connection, holder)
             return now_ms - alive_ms
 

@@ -24,7 +24,7 @@ from sqlalchemy import (
 from cyan.core.db.engine import Database, Prepared
 from cyan.core.db.schema import metadata
 from cyan.devices.presence import PresenceRow
-from cyan.gateway.entries import Batch, newest
+from cyan.gateway.entries import Batch, Hot, newest
 
 sessions = Table(
     "gateway_session",
@@ -74,17 +74,19 @@ _read_batches = Prepared(
     .order_by(journal.c.number)
 )
 _remove_all_batches = delete(journal).where(journal.c.holder == bindparam("of_holder"))
+_HOT = (
+    "next_message_id",
+    "highest_received",
+    "replay_window",
+    "device_message_id",
+    "settled",
+    "heard_at_ms",
+    "address",
+)
+"""Columns that are up to date in the journal only."""
+
 _insert = Prepared(insert(sessions))
 _of_holder = Prepared(select(sessions).where(sessions.c.holder == bindparam("of_holder")))
-_adopt = (
-    update(sessions)
-    .where(sessions.c.holder == bindparam("of_holder"))
-    .values(
-        adoption=sessions.c.adoption + 1,
-        # In the row, not only in memory: the next crash may come before the first flush.
-        next_message_id=(sessions.c.next_message_id + MESSAGE_ID_MARGIN) % 0x10000,
-    )
-)
 _save_cold = Prepared(
     update(sessions)
     .where(sessions.c.connection_id == bindparam("of_connection_id"))
@@ -141,9 +143,49 @@ def add(connection: Connection, row: StoredSession) -> None:
 
 
 def adopt_all(connection: Connection, holder: str) -> None:
-    """Take over every session of `holder` (this process after a restart): the adoption number rises
-    before the first record is sent, so that no nonce is used twice."""
-    connection.execute(_adopt, {"of_holder": holder})
+    """Take over every session of `holder`, this process after a restart.
+
+    The adoption number rises before the first record is sent, so that no nonce is used twice, and
+    our message ids go on behind all that can have been used: both in the row and not only in
+    memory, because the next crash may come before the first flush. What the journal says goes into
+    the row too, and the journal begins anew. An entry of another adoption than its row's does not
+    count: the session had another holder meanwhile.
+    """
+    batches = _read_batches.run(connection, {"of_holder": holder})
+    entries = newest(packed for (packed,) in batches)
+    driver: Any = connection.connection.driver_connection
+    # In one go and in the order of the pages: each page of a large fleet is written once.
+    rows = driver.execute(
+        f"SELECT rowid, adoption, connection_id, {', '.join(_HOT)} FROM gateway_session"  # noqa: S608
+        " WHERE holder = ? ORDER BY rowid",
+        (holder,),
+    ).fetchall()
+    driver.executemany(
+        "UPDATE gateway_session SET adoption = adoption + 1,"  # noqa: S608
+        f" {', '.join(f'{name} = ?' for name in _HOT)} WHERE rowid = ?",
+        (
+            (*_adopted(entries.get((connection_id, adoption)), stored), rowid)
+            for rowid, adoption, connection_id, *stored in rows
+        ),
+    )
+    connection.execute(_remove_all_batches, {"of_holder": holder})
+
+
+def _adopted(entry: Hot | None, stored: list[Any]) -> tuple[object, ...]:
+    """What _HOT are after an adoption."""
+    if entry is None:
+        next_message_id, *rest = stored
+    else:
+        next_message_id = entry.next_message_id
+        rest = [
+            entry.highest_received,
+            entry.replay_window.to_bytes(8, "big"),
+            entry.device_message_id,
+            entry.settled,
+            entry.heard_at_ms,
+            entry.address,
+        ]
+    return ((next_message_id + MESSAGE_ID_MARGIN) % 0x10000, *rest)
 
 
 def list_of(database: Database, holder: str) -> Iterator[StoredSession]:
@@ -181,40 +223,6 @@ def save_batch(connection: Connection, holder: str, batch: Batch) -> None:
     _remove_batches.run(
         connection, {"of_holder": holder, "of_start": batch.start, "of_oldest": batch.oldest}
     )
-
-
-def fold_journal(connection: Connection, holder: str) -> None:
-    """Bring the rows up to date, and empty the journal. An entry of another adoption than its row's
-    changes nothing: the session had another holder meanwhile."""
-    batches = _read_batches.run(connection, {"of_holder": holder})
-    entries = newest(packed for (packed,) in batches)
-    driver: Any = connection.connection.driver_connection
-    # In the order of the pages: in any other each row of a large fleet costs three times as much.
-    places = driver.execute(
-        "SELECT rowid, connection_id, adoption FROM gateway_session"
-        " WHERE holder = ? ORDER BY rowid",
-        (holder,),
-    ).fetchall()
-    driver.executemany(
-        "UPDATE gateway_session SET highest_received = ?, replay_window = ?,"
-        " device_message_id = ?, next_message_id = ?, settled = ?, heard_at_ms = ?, address = ?"
-        " WHERE rowid = ?",
-        (
-            (
-                hot.highest_received,
-                hot.replay_window.to_bytes(8, "big"),
-                hot.device_message_id,
-                hot.next_message_id,
-                hot.settled,
-                hot.heard_at_ms,
-                hot.address,
-                rowid,
-            )
-            for rowid, connection_id, adoption in places
-            if (hot := entries.get((connection_id, adoption))) is not None
-        ),
-    )
-    connection.execute(_remove_all_batches, {"of_holder": holder})
 
 
 def is_taken_over(connection: Connection, row: PresenceRow) -> bool:
