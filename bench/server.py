@@ -1,7 +1,8 @@
 """The measured server: the real one, on one core, with or without the writer of its event log.
 
-`python -m bench.server FOLDER CORE real|noop [UDP-PORT]` prints its ports as one JSON line and runs
-until its standard input ends. A line `real` or `noop` there changes what becomes of the events.
+`python -m bench.server FOLDER CORE real|noop [UDP-PORT [MESSAGES-PER-S]]` prints its ports as one
+JSON line and runs until its standard input ends. The last is the limit of one device, as it is by
+default unless said. A line `real` or `noop` there changes what becomes of the events.
 """
 
 import asyncio
@@ -17,9 +18,6 @@ from cyan.core import log
 from cyan.core.config import Config
 from cyan.events.log import Done, EventLog
 from cyan.events.model import Event
-
-MESSAGES_PER_S = 100_000
-"""Of one device: a few of them stand for many here, and shall not be held back."""
 
 
 class SwitchedLog(EventLog):
@@ -48,7 +46,7 @@ class SwitchedLog(EventLog):
         self._finish(first, events, self._end_byte, None)
 
 
-def main(data: Path, core: int, kind: str, udp_port: int) -> None:
+def main(data: Path, core: int, kind: str, udp_port: int, messages_per_s: int) -> None:
     pin(core)
     log.configure("text", "info")
     config = Config(
@@ -56,7 +54,7 @@ def main(data: Path, core: int, kind: str, udp_port: int) -> None:
         http_port=0,
         udp_port=udp_port,
         tcp_port=0,
-        device_messages_per_s=MESSAGES_PER_S,
+        device_messages_per_s=messages_per_s,
         limit_loopback="no",  # a thousand streams come from this machine
     )
     server = Server(config, log_factory=SwitchedLog)
@@ -82,4 +80,7 @@ def main(data: Path, core: int, kind: str, udp_port: int) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3], int((*sys.argv, "0")[4]))
+    folder, core, kind, *rest = sys.argv[1:]
+    udp_port = int(rest[0]) if rest else 0
+    messages_per_s = int(rest[1]) if rest[1:] else Config.device_messages_per_s
+    main(Path(folder), int(core), kind, udp_port, messages_per_s)

@@ -23,6 +23,9 @@ AT_ONCE = 128
 ONLINE_GOAL = 700.0
 PEER_ONLINE = "spark-server 120 to 160/s (performance-floors.md §6.1)"
 
+MESSAGES_PER_S = "100000"
+"""Of one device: a few of them stand for many here, and shall not be held back."""
+
 PUBLISHING = 100
 """Of the devices that are online; as many as spark-server was measured with."""
 
@@ -45,7 +48,15 @@ def measure(settings: Settings, folder: Path) -> Findings:
     online: list[Meter] = []
     floors: list[Meter] = []
     events: list[Meter] = []
-    with Child("bench.server", str(world.data), core, "real", log=folder / "server.log") as server:
+    with Child(
+        "bench.server",
+        str(world.data),
+        core,
+        "real",
+        "0",
+        MESSAGES_PER_S,
+        log=folder / "server.log",
+    ) as server:
         for _ in range(settings.runs):
             floors.append(_floor(core, count, folder))
             with _fleet(world, server) as fleet:

@@ -129,7 +129,10 @@ class Exchange:
         answers = self._answers
         if (
             self._bits >> (message_id - self._first & 0xFFFF) & 1
-            or self._older_bits >> (message_id - self._older_first & 0xFFFF) & 1
+            or (
+                self._older_bits
+                and self._older_bits >> (message_id - self._older_first & 0xFFFF) & 1
+            )
             or message_id in answers
             or message_id in self._older
         ):
@@ -183,7 +186,10 @@ class Exchange:
     def _is_acknowledged(self, message_id: int) -> bool:
         return bool(
             self._bits >> (message_id - self._first & 0xFFFF) & 1
-            or self._older_bits >> (message_id - self._older_first & 0xFFFF) & 1
+            or (
+                self._older_bits
+                and self._older_bits >> (message_id - self._older_first & 0xFFFF) & 1
+            )
         )
 
     def _acknowledge(self, message_id: int) -> None:
