@@ -420,15 +420,14 @@ async def test_a_question_that_is_acknowledged_and_never_answered_is_given_up(
 ) -> None:
     board = Board(world, platform_id=ELECTRON, has_connection_id=False)
     describing = Describing(board, {})
-    describing.answer = lambda message: ()  # type: ignore[method-assign]
+    describing.answer = lambda request: ()  # type: ignore[method-assign]
     await arrive(board)
     link = world.gateway.online_link(board.device_id)
     assert link is not None
-    assert len(describing.asked) == 1
-    assert link.exchange.is_asking
+    exchange = link.exchange
+    assert (len(describing.asked), exchange.is_asking) == (1, True)
     for _ in range(int((ANSWER_WITHIN_S + REST_S) / 20) + 1):
         await world.advance(20)
         await board.ping()
-    assert len(describing.asked) == 1
-    assert not link.exchange.is_asking
+    assert (len(describing.asked), exchange.is_asking) == (1, False)
     assert link.ended is None
