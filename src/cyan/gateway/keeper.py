@@ -1,4 +1,4 @@
-"""Keeping stored sessions up to date: hot columns in batches, presence, the holder's lease."""
+"""Keeping stored sessions up to date: batches for the journal, presence, the holder's lease."""
 
 from collections import deque
 from collections.abc import Callable, Mapping

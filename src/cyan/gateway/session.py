@@ -1,8 +1,9 @@
 """What is remembered about a link: small, versioned, survives a restart.
 
-A stored session is one row. Its hot columns (sequence numbers, message ids, address, when heard)
-are flushed in batches, at most once a second; its cold part (keys, Hello, subscriptions) is one
-sealed value with a format number and is written when it changes, before the device is told.
+A stored session is one row. What changes with every message (sequence numbers, message ids,
+address, when heard) goes to a journal, in batches, and into the row at a start; the cold part
+(keys, Hello, subscriptions) is one sealed value with a format number and is written when it
+changes, before the device is told.
 """
 
 from typing import Final, TypeVar, cast
