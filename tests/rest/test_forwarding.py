@@ -16,6 +16,7 @@ from cyan.rest.forwarding import (
     is_local,
     parse_proxies,
 )
+from cyan.rest.ratelimit import is_loopback
 
 CLIENT = "198.51.100.7"
 PROXY = "10.1.2.3"
@@ -66,6 +67,16 @@ async def test_a_trusted_proxy_tells_address_and_scheme() -> None:
     request = await _seen(PROXY, *_for(CLIENT), ("X-Forwarded-Proto", "HTTPS"))
     assert client_address(request) == CLIENT
     assert request.scope["scheme"] == "https"
+
+
+@pytest.mark.parametrize("said", ["127.0.0.1", "::1", "::ffff:127.0.0.1", "127.8.9.10:80"])
+@pytest.mark.parametrize("peer", [PROXY, "127.0.0.1"])
+async def test_nobody_becomes_this_machine_by_a_header(peer: str, said: str) -> None:
+    request = await _seen(peer, *_for(said))
+    assert client_address(request) == UNKNOWN
+    assert not is_loopback(request.scope["client"][0])
+    within_our_network = await _seen(peer, *_for(f"{said}, 10.9.9.9"))
+    assert not is_loopback(within_our_network.scope["client"][0])
 
 
 async def test_nobody_else_is_believed() -> None:

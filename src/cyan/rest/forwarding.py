@@ -24,7 +24,7 @@ KNOWN_PEERS: Final = 1024
 """Addresses of which is remembered whether they are trusted."""
 
 UNKNOWN: Final = "unknown"
-"""The address of a request that came over no network."""
+"""The address of a request that came over no network, or that names none of the network."""
 
 _FOR: Final = b"x-forwarded-for"
 _PROTO: Final = b"x-forwarded-proto"
@@ -89,6 +89,9 @@ class Forwarding:
         if not (path or schemes) or peer is None or not self._is_trusted(peer[0]):
             return scope
         address, hops = self._walk(peer[0], _values(path))
+        if path and _is_loopback(address):
+            # Limits that this machine is spared are not for who is only said to be on it.
+            address = UNKNOWN
         seen = {**scope, "client": (address, 0 if path else peer[1])}
         said = _values(schemes)
         if said:
@@ -132,6 +135,11 @@ def _parse(text: str) -> Address | None:
     if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
         return address.ipv4_mapped
     return address
+
+
+def _is_loopback(text: str) -> bool:
+    address = _parse(text)
+    return address is not None and address.is_loopback
 
 
 def _without_port(text: str) -> str:
