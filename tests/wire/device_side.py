@@ -23,6 +23,10 @@ def encode_again(message: coap.Message, value: m.DeviceRequest) -> bytes:
             return m.encode_ledger_post(message_id, token, value)
         case m.Goodbye():
             return m.encode_goodbye(message_id, value, confirmable=confirmable)
+        case m.UpdateAck():
+            return m.encode_update_ack(message_id, value)
+        case m.ChunkMissed():
+            return m.encode_chunk_missed(message_id, value, confirmable=confirmable)
         case m.Ping():
             return coap.encode_ping(message_id)
         case m.Unknown():

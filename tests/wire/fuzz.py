@@ -32,7 +32,17 @@ from cyan.wire.errors import MalformedError
 from cyan.wire.lightssl.frames import Channel
 from cyan.wire.lightssl.handshake import ClientHandshake as TcpClientHandshake
 from cyan.wire.lightssl.handshake import make_response, open_request
-from cyan.wire.messages import calls, control, describing, events, goodbye, names, special
+from cyan.wire.messages import (
+    calls,
+    control,
+    describing,
+    events,
+    goodbye,
+    names,
+    special,
+    updates,
+    updates_legacy,
+)
 from cyan.wire.messages.hello import decode_hello
 from cyan.wire.messages.ledgers import decode_ledger_post
 from cyan.wire.messages.unknown import as_unknown
@@ -281,6 +291,16 @@ _MESSAGE_DECODERS: Final[dict[str, Callable[[coap.Message], object]]] = {
     "messages.hello.decode_hello": decode_hello,
     "messages.ledgers.decode_ledger_post": decode_ledger_post,
     "messages.unknown.as_unknown": as_unknown,
+    "messages.updates.decode_update_start": updates.decode_update_start,
+    "messages.updates.decode_update_started": updates.decode_update_started,
+    "messages.updates.decode_update_chunk": updates.decode_update_chunk,
+    "messages.updates.decode_update_ack": updates.decode_update_ack,
+    "messages.updates.decode_update_finish": updates.decode_update_finish,
+    "messages.updates_legacy.decode_update_begin": updates_legacy.decode_update_begin,
+    "messages.updates_legacy.decode_chunk": updates_legacy.decode_chunk,
+    "messages.updates_legacy.decode_chunk_missed": updates_legacy.decode_chunk_missed,
+    "messages.updates_legacy.decode_update_done": updates_legacy.decode_update_done,
+    "messages.updates_legacy.decode_update_abort": updates_legacy.decode_update_abort,
 }
 
 _LEDGER_REQUESTS: Final = tuple(
@@ -330,6 +350,18 @@ TARGETS: Final[dict[str, Target]] = {
         (b"\x01\x01", b"\x02\0\0\0\1", b"\x04text", b"\x09" + bytes(8)),
     ),
     "messages.control.decode_time_answer": Target(control.decode_time_answer, (bytes(4),)),
+    "messages.updates.decode_update_statistics": Target(
+        updates.decode_update_statistics, (b'{"recv_chunks":4,"dup_chunks":1,"proc_time":12}',)
+    ),
+    "messages.updates.decode_diagnostic": Target(
+        updates.decode_diagnostic, (b'{"code":-1380,"message":"Unknown error"}',)
+    ),
+    "messages.updates_legacy.decode_update_ready": Target(
+        updates_legacy.decode_update_ready, (b"\0", b"\1")
+    ),
+    "messages.updates_legacy.decode_update_result": Target(
+        updates_legacy.decode_update_result, (b'{"r":0}', b'{"r":-210}', b"")
+    ),
     "messages.names.decode_name": Target(names.decode_name, _NAMES),
     "messages.special.question_of": Target(
         lambda data: special.question_of(names.decode_name(data)), _NAMES

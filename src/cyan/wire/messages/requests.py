@@ -40,9 +40,39 @@ from cyan.wire.messages.hello import CloudHello, Hello, decode_hello
 from cyan.wire.messages.ledgers import PATH as LEDGERS
 from cyan.wire.messages.ledgers import LedgerPost, decode_ledger_post
 from cyan.wire.messages.unknown import Unknown, as_unknown
+from cyan.wire.messages.updates import (
+    UpdateAck,
+    UpdateChunk,
+    UpdateFinish,
+    UpdateStart,
+    decode_update_ack,
+    decode_update_chunk,
+    decode_update_finish,
+    decode_update_start,
+)
+from cyan.wire.messages.updates_legacy import (
+    Chunk,
+    ChunkMissed,
+    UpdateBegin,
+    UpdateDone,
+    decode_chunk,
+    decode_chunk_missed,
+    decode_update_begin,
+    decode_update_done,
+)
 
 DeviceRequest: TypeAlias = (
-    Hello | Publish | Subscribe | TimeRequest | DescribePost | LedgerPost | Goodbye | Ping | Unknown
+    Hello
+    | Publish
+    | Subscribe
+    | TimeRequest
+    | DescribePost
+    | LedgerPost
+    | Goodbye
+    | UpdateAck
+    | ChunkMissed
+    | Ping
+    | Unknown
 )
 ServerRequest: TypeAlias = (
     EventDown
@@ -53,6 +83,12 @@ ServerRequest: TypeAlias = (
     | KeyChange
     | CloudHello
     | LedgerPost
+    | UpdateStart
+    | UpdateChunk
+    | UpdateFinish
+    | UpdateBegin
+    | Chunk
+    | UpdateDone
     | Ping
     | Unknown
 )
@@ -78,6 +114,8 @@ _FROM_DEVICE: Final[
     (coap.POST, _path(b"d")): decode_describe_post,
     (coap.POST, _path(b"x")): decode_goodbye,
     (coap.POST, _path(LEDGERS)): decode_ledger_post,
+    (coap.POST, _path(b"A")): decode_update_ack,
+    (coap.GET, _path(b"c")): decode_chunk_missed,
 }
 
 _FROM_SERVER: Final[
@@ -92,6 +130,13 @@ _FROM_SERVER: Final[
     (coap.PUT, _path(b"k")): decode_key_change,
     (coap.POST, _path(b"h")): lambda message: _CLOUD_HELLO,
     (coap.POST, _path(LEDGERS)): decode_ledger_post,
+    (coap.POST, _path(b"S")): decode_update_start,
+    (coap.POST, _path(b"C")): decode_update_chunk,
+    (coap.POST, _path(b"F")): decode_update_finish,
+    (coap.POST, _path(b"u")): decode_update_begin,
+    (coap.POST, _path(b"s")): decode_update_begin,
+    (coap.POST, _path(b"c")): decode_chunk,
+    (coap.PUT, _path(b"u")): decode_update_done,
 }
 
 
