@@ -1,6 +1,8 @@
 """Interfaces that a lower part needs and a higher one supplies; `app.py` joins them."""
 
+from collections.abc import Callable
 from datetime import datetime
+from enum import Enum
 from typing import Protocol
 
 import msgspec
@@ -21,9 +23,22 @@ class DeviceTimeoutError(CyanError):
 class DeviceRefusedError(CyanError):
     """The device answered with an error."""
 
+    def __init__(self, message: str | None = None, code: int | None = None) -> None:
+        super().__init__(message)
+        self.code = code
+        """The error number of Device OS, like -1380 (device-protocol.md §5.6), if it gave one."""
+
 
 class DeviceBusyError(DeviceRefusedError):
     """Too many calls wait for this device already. Try again when they have ended."""
+
+
+class UpdateInterruptedError(CyanError):
+    """The connection was lost, or the device fell silent, during the update."""
+
+
+class UpdateCancelledError(CyanError):
+    """The update was cancelled by a person."""
 
 
 class LinkState(msgspec.Struct, frozen=True):
@@ -69,6 +84,71 @@ class DeviceLink(Protocol):
     def request_vitals(self, device_id: DeviceId) -> None:
         """Ask for vitals, without waiting: the answer goes the way of those that a device sends by
         itself, and firmware that has none gives none."""
+        ...
+
+
+class Image(msgspec.Struct, frozen=True, eq=False):
+    """A file for devices: one value for all transfers of it, so that no device costs a copy."""
+
+    data: memoryview
+    """The bytes as they are sent; usually of a mapped file, shared."""
+    sha256: bytes
+    module_function: int
+    """Of the first module in it (device-protocol.md §7.1); 9 for an asset."""
+
+
+class UpdateStage(Enum):
+    """Where the sending of one file is."""
+
+    ASKING = "asking"
+    """The device was asked whether it takes the file, and may erase its memory for it."""
+    SENDING = "sending"
+    """Chunks flow."""
+    CHECKING = "checking"
+    """The device has them all and checks them."""
+
+
+class UpdateLimits(msgspec.Struct, frozen=True):
+    """What a connected device takes (device-protocol.md §3.2, §5.1, §5.2)."""
+
+    is_current: bool
+    """Whether it speaks the current protocol, which resumes; else the legacy one."""
+    chunk_bytes: int
+    max_image_bytes: int | None
+    """None: it did not say."""
+    takes_compressed: bool
+
+
+UpdateProgress = Callable[[UpdateStage, int], None]
+"""The stage, and how many bytes the device has for certain."""
+
+
+class FirmwareLink(Protocol):
+    """The way of firmware to a connected device. One file at a time for a device."""
+
+    async def update(self, device_id: DeviceId, image: Image, on_progress: UpdateProgress) -> None:
+        """Send one file; return when the device has confirmed the end of it. It then resets.
+
+        `on_progress` is called at each new stage, and at most a few times a second beside that.
+
+        Raises DeviceOfflineError when it is not connected, DeviceBusyError when an update of it
+        runs, DeviceRefusedError with the code that it gave, UpdateInterruptedError when the
+        connection was lost or is silent (calling again resumes), DeviceTimeoutError when it does
+        not answer at all, UpdateCancelledError after `cancel_update`.
+        """
+        ...
+
+    def cancel_update(self, device_id: DeviceId) -> bool:
+        """End the update of a device; whether there was one."""
+        ...
+
+    def request_describe(self, device_id: DeviceId) -> None:
+        """Ask for the system describe, without waiting: the answer goes the way of those that a
+        device sends by itself. Nothing happens when the device is not connected."""
+        ...
+
+    def update_limits(self, device_id: DeviceId) -> UpdateLimits | None:
+        """What the device takes; None when it is not connected."""
         ...
 
 

@@ -1,0 +1,1 @@
+"""Firmware over the air: images, binaries, compilers, and the truth about updates."""
