@@ -1,15 +1,15 @@
 """What features have of an account: for who asks, and for when the account is deleted."""
 
 from collections.abc import Callable
+from typing import Final
 
-from sqlalchemy import Column, Connection, delete, func, select
+from sqlalchemy import Column, Connection, bindparam, delete, func, select
 
 from cyan.accounts.userapi import DeviceCounts
 from cyan.core.db.engine import Database
 from cyan.core.ids import UserId
 from cyan.core.ports import AccountUse
 from cyan.devices.model import CELLULAR_PLATFORMS
-from cyan.devices.registry import list_devices
 from cyan.devices.store import devices_claim_code, devices_device, devices_registrar
 from cyan.devices.transferstore import devices_transfer
 from cyan.environment.store import environment_layer
@@ -18,14 +18,21 @@ from cyan.libraries.store import libraries_upload
 from cyan.plans.store import plans_account
 from cyan.secrets.store import secrets_secret
 
+_owned = devices_device.c
+_BY_PLATFORM: Final = (
+    select(_owned.platform_id, func.count().label("devices"))
+    .where(_owned.owner_id == bindparam("of_owner_id"))
+    .group_by(_owned.platform_id)
+)
+
 
 def device_counts(database: Database) -> Callable[[UserId], DeviceCounts]:
     """What `GET /v1/user` tells of a person's devices."""
 
     def count(user_id: UserId) -> DeviceCounts:
-        own = list_devices(database, user_id)
-        cellular = sum(device.platform_id in CELLULAR_PLATFORMS for device in own)
-        return DeviceCounts(wifi=len(own) - cellular, cellular=cellular)
+        rows = database.rows(_BY_PLATFORM, {"of_owner_id": user_id})
+        cellular = sum(row.devices for row in rows if row.platform_id in CELLULAR_PLATFORMS)
+        return DeviceCounts(wifi=sum(row.devices for row in rows) - cellular, cellular=cellular)
 
     return count
 

@@ -1,7 +1,12 @@
 """GET /v1/devices with pages, order and filters."""
 
-import pytest
+import asyncio
 
+import pytest
+from sqlalchemy import insert
+
+from cyan.devices import store
+from cyan.devices.api import RENDERED_AT_ONCE
 from cyan.devices.importing import import_labels
 from cyan.devices.labels import Label
 from tests.devices.world import World, device_id
@@ -98,3 +103,20 @@ async def test_what_makes_no_list_is_told_so(world: World, query: dict[str, str]
     answer = await world.client.get("/v1/devices", headers=world.cast.ada.headers, params=query)
     assert answer.status_code == 400
     assert next(iter(query)) in answer.json()["error_description"]
+
+
+async def test_a_long_list_lets_others_have_their_turn(world: World) -> None:
+    owner = world.cast.ada
+    rows = [
+        {"id": device_id(number), "owner_id": owner.user_id, "registered_at_ms": number}
+        for number in range(1, 2001)
+    ]
+    await world.db.write(lambda c: c.execute(insert(store.devices_device), rows).rowcount)
+    listing = asyncio.create_task(world.client.get("/v1/devices", headers=owner.headers))
+    turns = 0
+    while not listing.done():
+        await asyncio.sleep(0)
+        turns += 1
+    numbers = [int(row["id"][8:], 16) for row in listing.result().json()]
+    assert sorted(numbers) == list(range(1, 2001))
+    assert turns >= 2000 / RENDERED_AT_ONCE

@@ -4,9 +4,14 @@ A device that does not exist and one that is somebody else's are the same answer
 query: nobody learns by asking which ids are taken.
 """
 
+from collections.abc import Sequence
+
+import msgspec
+
 from cyan.core.db.engine import Database
-from cyan.core.ids import is_device_id
+from cyan.core.ids import DeviceId, is_device_id
 from cyan.devices import store
+from cyan.devices.listing import ListedDevice
 from cyan.devices.model import MAX_NAME_CHARACTERS, Device, UnknownDeviceError
 from cyan.rest.auth import Caller
 
@@ -33,10 +38,19 @@ class DeviceAccess:
                 return store.to_device(row)
         raise UnknownDeviceError
 
-    def list_own(self, caller: Caller) -> list[Device]:
-        """All devices of the caller, in no particular order."""
-        rows = self._db.rows(store.DEVICES_OF_OWNER, {"owner_id": caller.user_id})
-        return [store.to_device(row) for row in rows]
+    def list_own(self, caller: Caller) -> list[ListedDevice]:
+        """All devices of the caller, in no particular order: what chooses and sorts them, which
+        takes a third of the time of whole devices (14 ms of the loop for 10,000)."""
+        rows = store.LISTED_OF_OWNER.rows(self._db, {"owner_id": caller.user_id})
+        return [ListedDevice(*row) for row in rows]
+
+    def get_some(self, caller: Caller, ids: Sequence[DeviceId]) -> list[Device]:
+        """Those of these that are the caller's now, in this order."""
+        rows = store.SOME_OF_OWNER.rows(
+            self._db, {"owner_id": caller.user_id, "ids": msgspec.json.encode(ids).decode()}
+        )
+        found = {device.id: device for device in map(store.to_device_quickly, rows)}
+        return [found[each] for each in ids if each in found]
 
     def search_own(self, caller: Caller, prefix: str, limit: int) -> list[Device]:
         """The caller's devices whose id, name, serial number, ICCID or IMEI begins so, by name."""

@@ -1,5 +1,8 @@
 """REST: devices listed, read, claimed, changed, released; claim codes (rest-api-core.md §8)."""
 
+import asyncio
+from typing import Final
+
 from starlette.datastructures import UploadFile
 from starlette.responses import Response
 
@@ -41,11 +44,14 @@ from cyan.rest.errors import (
     permission_denied,
 )
 from cyan.rest.registry import Route
-from cyan.rest.responses import json_response
+from cyan.rest.responses import JsonResponse, json_response
 from cyan.rest.shapes import Done
 
 _ID_SPELLINGS = ("id", "deviceID", "deviceId", "deviceid", "device_id")
 """Clients do not agree (rest-api-core.md §24)."""
+
+RENDERED_AT_ONCE: Final = 100
+"""Devices of a list before others have their turn on the loop: 2 ms of work."""
 
 _TRUE = (True, "true", "1")
 """Forms carry text (rest-api-core.md §1.1)."""
@@ -90,8 +96,13 @@ class _Endpoints:
             raise bad_request(error.message) from error
         own = self._access.list_own(call.caller)
         chosen, count = listing.choose(own, self._resource.last_handshake_ms)
+        rendered: list[bytes] = []
+        for start in range(0, len(chosen), RENDERED_AT_ONCE):
+            ids = [device.id for device in chosen[start : start + RENDERED_AT_ONCE]]
+            rendered += self._resource.encode_each(self._access.get_some(call.caller, ids))
+            await asyncio.sleep(0)
         headers = {"x-total-count": str(count)}
-        return json_response(self._resource.render_list(chosen), headers=headers)
+        return JsonResponse(b"[%b]" % b",".join(rendered), headers=headers)
 
     async def get(self, call: Call) -> Response:
         device = get_device(self._access, call)

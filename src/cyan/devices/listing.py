@@ -11,7 +11,7 @@ from typing import Any, Final
 import msgspec
 
 from cyan.core.errors import InvalidError
-from cyan.devices.model import Device
+from cyan.core.ids import DeviceId
 
 DEFAULT_PAGE_SIZE: Final = 25
 """When only the page is named (rest-api-core.md §8.2)."""
@@ -19,7 +19,18 @@ DEFAULT_PAGE_SIZE: Final = 25
 MAX_PAGE_SIZE: Final = 1000
 MAX_PAGE: Final = 1_000_000
 
-_ORDERS: Final[dict[str, Callable[[Device], Any]]] = {
+
+class ListedDevice(msgspec.Struct, frozen=True):
+    """As much of a device as chooses and sorts the rows of a list."""
+
+    id: DeviceId
+    name: str | None
+    serial_number: str | None
+    product_version: int | None
+    last_handshake_at_ms: int | None
+
+
+_ORDERS: Final[dict[str, Callable[[ListedDevice], Any]]] = {
     "deviceName": lambda device: (device.name or "").lower(),
     "deviceId": lambda device: device.id,
     "firmwareVersion": lambda device: (
@@ -47,8 +58,8 @@ class Listing(msgspec.Struct, frozen=True):
     """None: all on one page."""
 
     def choose(
-        self, devices: list[Device], last_handshake_ms: Callable[[Device], int | None]
-    ) -> tuple[list[Device], int]:
+        self, devices: list[ListedDevice], last_handshake_ms: Callable[[ListedDevice], int | None]
+    ) -> tuple[list[ListedDevice], int]:
         """The devices of the page in order, and how many there are on all pages."""
         chosen = [device for device in devices if self._has(device)]
         chosen.sort(key=lambda device: device.id)
@@ -59,7 +70,7 @@ class Listing(msgspec.Struct, frozen=True):
         start = (self.page - 1) * self.page_size
         return chosen[start : start + self.page_size], len(chosen)
 
-    def _has(self, device: Device) -> bool:
+    def _has(self, device: ListedDevice) -> bool:
         return (
             self.device_id in device.id
             and self.device_name in (device.name or "").lower()

@@ -5,7 +5,7 @@ JSON; one that changes something registers a key of `PUT /v1/devices/{device}`. 
 the program is put together, so that this module knows none of them.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -16,6 +16,7 @@ from cyan.core.clock import Clock, iso_ms
 from cyan.core.db.engine import Database
 from cyan.core.errors import InvalidError
 from cyan.core.ids import DeviceId
+from cyan.devices.listing import ListedDevice
 from cyan.devices.model import CELLULAR_PLATFORMS, Device
 from cyan.devices.releases import release_of
 from cyan.rest.auth import Caller
@@ -158,9 +159,10 @@ class DeviceResource:
         else:
             self._live[key.name] = key
 
-    def render_list(self, devices: list[Device]) -> list[dict[str, object]]:
-        """Summaries, in this order."""
-        return [self._render(device, self._readers) for device in devices]
+    def encode_each(self, devices: Iterable[Device]) -> list[bytes]:
+        """Summaries as JSON, in this order."""
+        encode = msgspec.json.encode
+        return [encode(self._render(device, self._readers)) for device in devices]
 
     def render(self, device: Device, owner: str) -> dict[str, object]:
         """One device with everything; `owner` is the user name of its owner."""
@@ -238,7 +240,7 @@ class DeviceResource:
             iccid=device.iccid or msgspec.UNSET,
         )
 
-    def last_handshake_ms(self, device: Device) -> int | None:
+    def last_handshake_ms(self, device: Device | ListedDevice) -> int | None:
         """When its session began, milliseconds since 1970; None if it was never online."""
         return self._presence.last_handshake_ms(device.id) or device.last_handshake_at_ms
 

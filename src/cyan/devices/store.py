@@ -148,6 +148,18 @@ DEVICE_OF_OWNER_BY_NAME: Final = select(*_DEVICE_COLUMNS).where(
     _c.owner_id == bindparam("owner_id"), _c.name == bindparam("name")
 )
 DEVICES_OF_OWNER: Final = select(*_DEVICE_COLUMNS).where(_c.owner_id == bindparam("owner_id"))
+LISTED_OF_OWNER: Final = Prepared(
+    select(_c.id, _c.name, _c.serial_number, _c.product_version, _c.last_handshake_at_ms).where(
+        _c.owner_id == bindparam("owner_id")
+    )
+)
+SOME_OF_OWNER: Final = Prepared(
+    select(*_DEVICE_COLUMNS).where(
+        _c.owner_id == bindparam("owner_id"),
+        _c.id.in_(select(func.json_each(bindparam("ids")).table_valued("value").c.value)),
+    )
+)
+"""`ids` is a JSON array, so that one statement serves any number of them."""
 ALL_DEVICES: Final = select(*_DEVICE_COLUMNS).order_by(_c.id)
 OWNERS: Final = select(_c.id, _c.owner_id).where(_c.owner_id.is_not(None))
 OWNER: Final = select(_c.owner_id).where(_c.id == bindparam("id"))
