@@ -1,0 +1,91 @@
+"""The pages of a person's devices, read from the tables of `devices`.
+
+Written out, because what is asked for differs from page to page. Without a filter, in the order of
+names, a page walks along the index of owner and name and costs the same in a fleet of any size.
+"""
+
+import sqlite3
+from typing import Any, Final
+
+import msgspec
+
+from cyan.core.ids import UserId
+from cyan.devices.model import Device
+from cyan.devices.store import to_device_quickly
+
+COUNTED: Final = 10_000
+"""Devices that fit a filter are counted up to here; then it is said that there are more."""
+
+_COLUMNS: Final = ", ".join(f"d.{name}" for name in Device.__struct_fields__)
+
+_ORDERS: Final = {
+    "name": "d.name",
+    "id": "d.id",
+    "connected": "d.last_handshake_at_ms",
+    "version": "d.product_version",
+}
+ORDERS: Final = tuple(_ORDERS)
+
+_ONLINE: Final = "EXISTS (SELECT 1 FROM devices_presence p WHERE p.device_id = d.id AND p.online)"
+
+
+class Sought(msgspec.Struct, frozen=True):
+    """Which devices of an owner. `text` is looked for inside names, ids and serial numbers, in any
+    case (of ASCII); None does not matter. `order` is one of ORDERS."""
+
+    owner_id: UserId
+    text: str = ""
+    online: bool | None = None
+    platform_id: int | None = None
+    development: bool | None = None
+    order: str = "name"
+    descending: bool = False
+
+    @property
+    def has_filter(self) -> bool:
+        return bool(self.text) or (self.online, self.platform_id, self.development) != (None,) * 3
+
+
+def page(connection: sqlite3.Connection, sought: Sought, offset: int, limit: int) -> list[Device]:
+    """So many devices behind the first `offset` ones, in the order that is asked for."""
+    where, values = _where(sought)
+    way = "DESC" if sought.descending else "ASC"
+    # The id decides between equals; where names do, the index has the order already.
+    tie = "" if sought.order in ("name", "id") else ", d.name"
+    rows = connection.execute(
+        f"SELECT {_COLUMNS} FROM devices_device d WHERE {where}"  # noqa: S608 - placeholders only
+        f" ORDER BY {_ORDERS[sought.order]} {way}{tie} LIMIT :limit OFFSET :offset",
+        {**values, "limit": limit, "offset": offset},
+    )
+    return [to_device_quickly(row) for row in rows]
+
+
+def count(connection: sqlite3.Connection, sought: Sought) -> int:
+    """How many there are in all, COUNTED + 1 for any more."""
+    where, values = _where(sought)
+    row = connection.execute(
+        "SELECT count(*) FROM (SELECT 1 FROM devices_device d"  # noqa: S608 - placeholders only
+        f" WHERE {where} LIMIT :most)",
+        {**values, "most": COUNTED + 1},
+    ).fetchone()
+    return int(row[0])
+
+
+def _where(sought: Sought) -> tuple[str, dict[str, Any]]:
+    clauses, values = ["d.owner_id = :owner_id"], dict[str, Any](owner_id=sought.owner_id)
+    if sought.text:
+        escaped = sought.text.replace("!", "!!").replace("%", "!%").replace("_", "!_")
+        values["text"] = f"%{escaped}%"
+        clauses.append(
+            "(d.name LIKE :text ESCAPE '!' OR d.id LIKE :text ESCAPE '!'"
+            " OR d.serial_number LIKE :text ESCAPE '!')"
+        )
+    if sought.online is not None:
+        clauses.append(_ONLINE if sought.online else f"NOT {_ONLINE}")
+    if sought.platform_id is not None:
+        clauses.append("d.platform_id = :platform_id")
+        values["platform_id"] = sought.platform_id
+    if sought.development is not None:
+        clauses.append("coalesce(d.development, 0) = :development")
+        values["development"] = int(sought.development)
+    return " AND ".join(clauses), values

@@ -1,0 +1,159 @@
+"""A page of a person's devices: what the address asks for, and what is there.
+
+The address is the whole view: it can be shared, kept and gone back to.
+"""
+
+import asyncio
+from collections.abc import Mapping
+from typing import Final
+from urllib.parse import urlencode
+
+import msgspec
+
+from cyan.console import devicestore
+from cyan.console.devicestore import COUNTED, ORDERS, Sought
+from cyan.core.db.engine import Database
+from cyan.core.ids import UserId
+from cyan.devices.model import Device
+from cyan.devices.ownership import Ownership
+from cyan.devices.resource import PresenceView
+from cyan.events.store import open_beside
+from cyan.rest.auth import Caller
+
+PAGE_SIZE: Final = 50
+MAX_PAGE: Final = 10_000
+MAX_TEXT: Final = 64
+"""Characters of a search: a name has no more."""
+
+COUNT_ONLINE_UP_TO: Final = 2_000
+"""Devices whose dots are counted for the title of the page: 0.2 ms of the loop. In a larger fleet
+the filter tells."""
+
+_YES_NO: Final = {"yes": True, "no": False}
+
+
+class View(msgspec.Struct, frozen=True):
+    """What an address asks for. Whatever makes no sense in it counts as not said, because people
+    change addresses by hand and links grow old."""
+
+    text: str = ""
+    online: bool | None = None
+    platform_id: int | None = None
+    development: bool | None = None
+    order: str = "name"
+    descending: bool = False
+    page: int = 1
+
+    @property
+    def has_filter(self) -> bool:
+        return self.sought(UserId("")).has_filter
+
+    def sought(self, owner_id: UserId) -> Sought:
+        return Sought(
+            owner_id,
+            self.text,
+            self.online,
+            self.platform_id,
+            self.development,
+            self.order,
+            self.descending,
+        )
+
+    def query(self, **changed: object) -> str:
+        """The part of an address after the question mark, with some of it changed; the first page
+        unless `page` is told."""
+        view = msgspec.structs.replace(self, **({"page": 1} | changed))
+        said = {
+            "q": view.text,
+            "online": _word(view.online),
+            "platform": "" if view.platform_id is None else str(view.platform_id),
+            "development": _word(view.development),
+            "sort": ("-" if view.descending else "") + view.order,
+            "page": str(view.page),
+        }
+        plain = {"sort": "name", "page": "1"}
+        return urlencode({key: text for key, text in said.items() if text != plain.get(key, "")})
+
+    def sorted_by(self, order: str) -> str:
+        """The address of this view in another order, or the other way round."""
+        turned = self.order == order and not self.descending
+        return self.query(order=order, descending=turned)
+
+
+class Roll(msgspec.Struct, frozen=True):
+    """The devices of a page. `count` is how many fit, None for more than COUNTED; `total` is how
+    many there are, `online` how many of these are online, None in a large fleet."""
+
+    view: View
+    devices: list[Device]
+    count: int | None
+    total: int
+    online: int | None
+
+    @property
+    def first(self) -> int:
+        """Which one of all that fit is the first of the page."""
+        return (self.view.page - 1) * PAGE_SIZE + 1
+
+    @property
+    def last(self) -> int:
+        return self.first + len(self.devices) - 1
+
+    @property
+    def has_next(self) -> bool:
+        full = len(self.devices) == PAGE_SIZE
+        return full and (self.count is None or self.last < self.count)
+
+
+class Rolls:
+    """Makes pages of devices, beside the loop: a filter may have to look at each device."""
+
+    def __init__(self, db: Database, ownership: Ownership, presence: PresenceView) -> None:
+        self._db = db
+        self._ownership = ownership
+        self._presence = presence
+
+    async def read(self, caller: Caller, view: View) -> Roll:
+        """The page of the caller's own devices. Nobody sees others."""
+        own = self._ownership.devices_of(caller.user_id)
+        total = len(own)
+        online = None
+        if total <= COUNT_ONLINE_UP_TO:
+            online = sum(map(self._presence.is_online, own))
+        devices, count = await asyncio.to_thread(self._look, view.sought(caller.user_id), view.page)
+        if count is None:
+            count = total
+        return Roll(
+            view, devices, None if count > COUNTED and view.has_filter else count, total, online
+        )
+
+    def _look(self, sought: Sought, page: int) -> tuple[list[Device], int | None]:
+        with open_beside(self._db.path) as connection:
+            devices = devicestore.page(connection, sought, (page - 1) * PAGE_SIZE, PAGE_SIZE)
+            count = devicestore.count(connection, sought) if sought.has_filter else None
+        return devices, count
+
+
+def read_view(query: Mapping[str, str]) -> View:
+    """From the parameters of an address."""
+    sort = query.get("sort", "")
+    order = sort.removeprefix("-")
+    platform, page = query.get("platform", ""), query.get("page", "")
+    return View(
+        text=query.get("q", "").strip()[:MAX_TEXT],
+        online=_YES_NO.get(query.get("online", "")),
+        platform_id=_number(platform, 65_535),
+        development=_YES_NO.get(query.get("development", "")),
+        order=order if order in ORDERS else "name",
+        descending=sort.startswith("-") and order in ORDERS,
+        page=max(1, _number(page, MAX_PAGE) or 1),
+    )
+
+
+def _word(flag: bool | None) -> str:
+    return "" if flag is None else "yes" if flag else "no"
+
+
+def _number(text: str, most: int) -> int | None:
+    fits = text.isascii() and text.isdigit() and len(text) <= len(str(most))
+    return int(text) if fits and int(text) <= most else None
