@@ -8,11 +8,12 @@ end and then begin anew, so that what was sent once is met in every state.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from random import Random
 from typing import Final
 
-from cyan.wire import blockwise, coap, exchange, ledger, messages, server_key
-from cyan.wire.describe import decode_describe
+from cyan.wire import blockwise, bundle, coap, exchange, ledger, messages, server_key
+from cyan.wire.describe import Asset, ModuleDependency, decode_describe
 from cyan.wire.describe.metrics import decode_metrics
 from cyan.wire.describe.system_json import decode_json
 from cyan.wire.describe.system_protobuf import decode_system_protobuf
@@ -46,6 +47,21 @@ from cyan.wire.messages import (
 from cyan.wire.messages.hello import decode_hello
 from cyan.wire.messages.ledgers import decode_ledger_post
 from cyan.wire.messages.unknown import as_unknown
+from cyan.wire.module import (
+    Extension,
+    combine_modules,
+    compress_module,
+    decode_asset,
+    decompress_module,
+    encode_asset,
+    encode_module,
+    parse_module,
+    split_modules,
+)
+from cyan.wire.module.extensions import take_extensions
+from cyan.wire.module.prefix import read_prefix
+from cyan.wire.module.reading import read_rest
+from cyan.wire.module.values import HASHED_TAIL_BYTES, seal
 from cyan.wire.protobuf.reader import read_fields
 from cyan.wire.protobuf.varint import decode_varint
 from tests.wire import vectors
@@ -273,6 +289,41 @@ def _on_handshake_message(decode: Callable[[handshake.Message], object]) -> Run:
     return lambda data: decode(handshake.encode_message(0, 0, data))
 
 
+_ASSET_DATA: Final = b"sound " * 40
+_APPLICATION: Final = encode_module(
+    b"code " * 60,
+    platform_id=13,
+    function=5,
+    start_address=0xB4000,
+    dependencies=[ModuleDependency(4, index, 5800) for index in (1, 2, 3)],
+    assets=[Asset(sha256(_ASSET_DATA).digest(), "sound.wav")],
+    product_version=3,
+)
+_MODULES: Final = (
+    _APPLICATION,
+    encode_module(bytes(99), platform_id=6, function=4, vector_table=bytes(0x184)),
+    encode_module(b"", platform_id=32, function=5, prefix_extensions=[Extension(0x77, b"abc")]),
+    encode_asset("sound.wav", _ASSET_DATA, compress=False),
+    encode_asset("sound.wav", _ASSET_DATA),
+    compress_module(_APPLICATION),
+    combine_modules([_APPLICATION, _APPLICATION]),
+)
+
+
+def _on_module(read: Callable[[bytes], object]) -> Run:
+    """With right checksums, without which no change would be seen."""
+
+    def run(data: bytes) -> object:
+        return read(seal(bytearray(data.ljust(HASHED_TAIL_BYTES, b"\0"))))
+
+    return run
+
+
+def _read_rest(data: bytes) -> object:
+    prefix = read_prefix(memoryview(data))
+    return read_rest(memoryview(data)[: prefix.module_bytes], prefix)
+
+
 # -- the registry -------------------------------------------------------------------------------
 
 _MESSAGE_DECODERS: Final[dict[str, Callable[[coap.Message], object]]] = {
@@ -464,5 +515,22 @@ TARGETS: Final[dict[str, Target]] = {
     ),
     "lightssl.handshake.ClientHandshake.feed": Target(
         _tcp_device, (_RESPONSE, _RESPONSE + b"tail"), is_slow=True
+    ),
+    "module.prefix.read_prefix": Target(lambda data: read_prefix(memoryview(data)), _MODULES),
+    "module.reading.read_rest": Target(_on_module(_read_rest), _MODULES),
+    "module.reading.parse_module": Target(parse_module, _MODULES),
+    "module.reading.parse_module (sealed)": Target(_on_module(parse_module), _MODULES),
+    "module.extensions.take_extensions": Target(
+        lambda data: take_extensions(memoryview(data), "suffix"),
+        (_APPLICATION[-300:-40], b"\x12\0\x07\0abc\x77\0\x04\0\0\0\x04\0"),
+    ),
+    "module.combining.split_modules": Target(split_modules, _MODULES),
+    "module.compression.decompress_module": Target(_on_module(decompress_module), _MODULES),
+    "module.assets.decode_asset": Target(decode_asset, _MODULES),
+    "module.assets.decode_asset (sealed)": Target(_on_module(decode_asset), _MODULES),
+    "bundle.read_bundle": Target(
+        bundle.read_bundle,
+        (bundle.encode_bundle(_APPLICATION, (bundle.BundledAsset("sound.wav", _ASSET_DATA),)),),
+        is_slow=True,
     ),
 }

@@ -13,7 +13,7 @@ from tests.wire.fuzz import TARGETS, Target, is_accepted, mutate
 
 ROUNDS = 2000
 SLOW_ROUNDS = 100
-PREFIXES = ("decode", "read_", "open_", "split_")
+PREFIXES = ("decode", "read_", "open_", "split_", "parse_", "take_")
 METHODS = ("feed", "open", "add")
 
 
