@@ -3,8 +3,6 @@
 import asyncio
 import contextlib
 import gc
-import resource
-import socket
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,13 +22,17 @@ from cyan.audit.watch import OperatorWatch, Reaction
 from cyan.belongings import account_uses, device_counts
 from cyan.calls import api as calls_api
 from cyan.calls.service import Calls
+from cyan.console import rooms
+from cyan.console.application import Front
+from cyan.console.needs import Needs
+from cyan.console.pages import Page
+from cyan.console.sessions import Sessions
 from cyan.core import metrics
 from cyan.core.bus import Bus
 from cyan.core.clock import Clock, SystemClock
 from cyan.core.config import Config
 from cyan.core.db import migrate
 from cyan.core.db.engine import Database
-from cyan.core.errors import ConfigError
 from cyan.core.ids import DeviceId, UserId
 from cyan.core.mail import Outbox, mailer_of
 from cyan.core.ports import Mail
@@ -82,6 +84,7 @@ from cyan.ledgers.definitions import Definitions
 from cyan.ledgers.instances import Instances
 from cyan.libraries import api as libraries_api
 from cyan.libraries.service import Libraries
+from cyan.listening import bind_tcp, bound, raise_file_limit
 from cyan.rest import openapi, unbuilt
 from cyan.rest.addresses import api_url
 from cyan.rest.application import build_asgi
@@ -130,6 +133,9 @@ class Parts:
     gateway: Gateway
     vault: Vault
     registry: Registry
+    sessions: Sessions
+    pages: list[Page]
+    """Of the console."""
 
 
 def open_data(config: Config) -> Path:
@@ -197,6 +203,8 @@ def build(config: Config, *, log_factory: LogFactory = EventLog) -> Parts:
         gateway=gateway,
         vault=vault,
         registry=Registry(),
+        sessions=Sessions(database, clock, bus),
+        pages=[],
     )
     follow(bus, hub)
     bus.subscribe(
@@ -227,6 +235,28 @@ def _routes(parts: Parts) -> list[Route]:
     forced = ForcedUpdates(parts.database, links)
     parts.bus.subscribe(UpdatesForced, forced.on_changed)
     parts.bus.subscribe(DeviceOnline, forced.on_online)
+    vitals, history = Vitals(parts.database, links), EventHistory(parts.database, parts.ownership)
+    needs = Needs(
+        config=parts.config,
+        clock=parts.clock,
+        bus=parts.bus,
+        database=parts.database,
+        accounts=parts.accounts,
+        sessions=parts.sessions,
+        access=access,
+        claiming=claiming,
+        transfers=transfers,
+        labels=labels,
+        resource=resource,
+        ownership=parts.ownership,
+        presence=parts.presence,
+        calls=calls,
+        vitals=vitals,
+        events=parts.events,
+        history=history,
+        hub=parts.hub,
+    )
+    parts.pages.extend(rooms.pages(needs))
     return [
         *accounts_api.routes(parts.accounts, device_counts(parts.database)),
         *devices_api.routes(access, claiming, transfers, provisioning, resource),
@@ -235,7 +265,7 @@ def _routes(parts: Parts) -> list[Route]:
         *transferapi.routes(transfers, parts.people, access),
         *devices_api.claim_code_routes(claim_codes),
         *calls_api.routes(access, calls, parts.presence, resource),
-        *health_api.routes(access, Vitals(parts.database, links)),
+        *health_api.routes(access, vitals),
         *events_api.routes(
             parts.events,
             parts.hub,
@@ -243,7 +273,7 @@ def _routes(parts: Parts) -> list[Route]:
             access,
             limit_of(parts.config, parts.clock),
         ),
-        *historyapi.routes(EventHistory(parts.database, parts.ownership), parts.cursors, access),
+        *historyapi.routes(history, parts.cursors, access),
         *environment_api.routes(access, Environment(parts.database, parts.clock)),
         *_ledger_routes(parts, access),
         *libraries_api.routes(Libraries(parts.database, parts.clock, parts.config.data)),
@@ -398,13 +428,13 @@ class Server:
         proxies = parse_proxies(config.trusted_proxies)
         self._certificate = open_certificate(config)
         api_url(config, config.http_port)  # a bad one stops the start
-        udp = _bound(bind, config.host, config.udp_port, "--udp-port")
-        tcp = _bound(_bind_tcp, config.host, config.tcp_port, "--tcp-port")
-        http = _bound(_bind_tcp, config.host, config.http_port, "--http-port")
+        udp = bound(bind, config.host, config.udp_port, "--udp-port")
+        tcp = bound(bind_tcp, config.host, config.tcp_port, "--tcp-port")
+        http = bound(bind_tcp, config.host, config.http_port, "--http-port")
         self.udp_port, self.tcp_port, self.http_port = (
-            bound.getsockname()[1] for bound in (udp, tcp, http)
+            opened.getsockname()[1] for opened in (udp, tcp, http)
         )
-        _raise_file_limit()
+        raise_file_limit()
         with _no_collections():
             parts = build(config, log_factory=self._log_factory)
             recent: dict[bytes, list[int]] = {}
@@ -415,10 +445,10 @@ class Server:
         jobs = [asyncio.create_task(job) for job in _jobs(parts)]
         if self._certificate is not None:
             jobs.append(asyncio.create_task(self._certificate.run()))
-        application = build_asgi(
-            parts.registry, parts.tokens, parts.clock, limits_of(config, parts.clock)
-        )
-        asgi = Stoppable(Forwarding(application, proxies))
+        limits = limits_of(config, parts.clock)
+        application = build_asgi(parts.registry, parts.tokens, parts.clock, limits)
+        console = rooms.console(config, parts.clock, parts.sessions, parts.pages, limits)
+        asgi = Stoppable(Forwarding(Front(console, application), proxies))
         server = http_server(asgi, self._certificate)
         serving = asyncio.create_task(server.serve(sockets=[http]))
         try:
@@ -448,42 +478,3 @@ class Server:
             parts.passwords.close()
             parts.database.close()
             _log.info("server.stopped")
-
-
-class PortError(ConfigError):
-    """A port cannot be listened on."""
-
-
-def _bound(
-    bind_one: Callable[[str, int], socket.socket], host: str, port: int, option: str
-) -> socket.socket:
-    """A bound socket. Raises PortError, which names the port and the option for another."""
-    try:
-        return bind_one(host, port)
-    except OSError as error:
-        raise PortError(
-            f"The server cannot listen on port {port} of {host}: {error.strerror or error}. Is"
-            f" another one running? `cyan doctor` tells who holds the port; {option} takes another"
-            " (0 any free one)."
-        ) from error
-
-
-def _raise_file_limit() -> None:
-    """Each connection is an open file; take as many as the system gives without asking. The usual
-    soft limit of 1024 is for programs that use select(), which this is not."""
-    _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    with contextlib.suppress(OSError, ValueError):
-        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-
-
-def _bind_tcp(host: str, port: int) -> socket.socket:
-    info = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
-    # With the protocol named, asyncio's own loop sets TCP_NODELAY too.
-    bound = socket.socket(info[0], socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    try:
-        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        bound.bind(info[4])
-    except OSError:
-        bound.close()
-        raise
-    return bound

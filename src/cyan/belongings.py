@@ -6,6 +6,7 @@ from typing import Final
 from sqlalchemy import Column, Connection, bindparam, delete, func, select
 
 from cyan.accounts.userapi import DeviceCounts
+from cyan.console.store import sessions as console_session
 from cyan.core.db.engine import Database
 from cyan.core.ids import UserId
 from cyan.core.ports import AccountUse
@@ -43,6 +44,7 @@ def account_uses() -> list[AccountUse]:
         OwnedDevices(),
         LedgerContents(),
         OwnRows(
+            console_session.c.user_id,
             devices_claim_code.c.owner_id,
             devices_registrar.c.user_id,
             devices_transfer.c.owner_id,

@@ -167,3 +167,25 @@ def test_0004_can_be_taken_back(tmp_path: Path) -> None:
     config.attributes["engine"].dispose()
     assert tables(path) == before
     assert run(path, "SELECT id FROM accounts_user") == [(ADA,)]
+
+
+def test_0010_keeps_people_and_knows_no_session_of_them(tmp_path: Path) -> None:
+    path = tmp_path / "server.db"
+    at_revision(path, "0009")
+    before = tables(path)
+    run(
+        path,
+        "INSERT INTO accounts_user (id, username, is_operator, created_at_ms)"
+        " VALUES ('aa', 'ada@example.com', 0, 1)",
+    )
+    at_revision(path, "0010")
+    assert run(path, "SELECT username FROM accounts_user") == [("ada@example.com",)]
+    run(
+        path,
+        "INSERT INTO console_session VALUES ('bb', x'00', 'aa', 0, 1, 1, 2, 'a browser')",
+    )
+    config = migrate._alembic(path)
+    command.downgrade(config, "0009")
+    config.attributes["engine"].dispose()
+    assert tables(path) == before
+    assert run(path, "SELECT username FROM accounts_user") == [("ada@example.com",)]

@@ -1,0 +1,46 @@
+"""What the pages are made of: the same services and access doors as the API has."""
+
+from dataclasses import dataclass
+
+from cyan.accounts.service import Accounts
+from cyan.calls.service import Calls
+from cyan.console.sessions import Sessions
+from cyan.core.bus import Bus
+from cyan.core.clock import Clock
+from cyan.core.config import Config
+from cyan.core.db.engine import Database
+from cyan.devices.access import DeviceAccess
+from cyan.devices.claiming import Claiming
+from cyan.devices.labels import Labels
+from cyan.devices.ownership import Ownership
+from cyan.devices.presence import Presence
+from cyan.devices.resource import DeviceResource
+from cyan.devices.transfers import Transfers
+from cyan.events.history import EventHistory
+from cyan.events.hub import Hub
+from cyan.events.service import EventService
+from cyan.health.service import Vitals
+
+
+@dataclass(frozen=True, slots=True)
+class Needs:
+    """Everything that a page may use; each page module takes what it needs of it."""
+
+    config: Config
+    clock: Clock
+    bus: Bus
+    database: Database
+    accounts: Accounts
+    sessions: Sessions
+    access: DeviceAccess
+    claiming: Claiming
+    transfers: Transfers
+    labels: Labels
+    resource: DeviceResource
+    ownership: Ownership
+    presence: Presence
+    calls: Calls
+    vitals: Vitals
+    events: EventService
+    history: EventHistory
+    hub: Hub
