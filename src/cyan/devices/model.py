@@ -7,6 +7,7 @@ import msgspec
 
 from cyan.core.errors import InvalidError, NotFoundError
 from cyan.core.ids import DeviceId, UserId, is_device_id
+from cyan.wire.describe import SystemDescribe
 
 MAX_NAME_CHARACTERS: Final = 64
 """Ours. Long enough for what people type; a name also travels to the device as an event of at
@@ -105,6 +106,33 @@ class DeviceKeyChanged:
     """Another key proves the device from now on; its present session is not worth anything."""
 
     device_id: DeviceId
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceDescribed:
+    """A device has told which modules it runs; `is_fit` is whether its application can."""
+
+    device_id: DeviceId
+    system: SystemDescribe
+    is_fit: bool
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceStarted:
+    """A device has told why it started last, in its own words; once after each start."""
+
+    device_id: DeviceId
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class UpdatesSwitched:
+    """A device has told whether it takes updates, or (`forced`) takes them in any case; None: it
+    did not say."""
+
+    device_id: DeviceId
+    enabled: bool | None
+    forced: bool | None
 
 
 @dataclass(frozen=True, slots=True)

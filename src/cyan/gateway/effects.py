@@ -63,6 +63,12 @@ class Tell(msgspec.Struct, frozen=True):
     data: str | bytes
 
 
+class Announce(msgspec.Struct, frozen=True):
+    """Tell the other parts of the server a fact that is committed."""
+
+    fact: object
+
+
 class Ask(msgspec.Struct, frozen=True):
     """Ask the device for one of its describes (`cyan.wire.messages.SYSTEM` and its like)."""
 
@@ -115,6 +121,7 @@ Effect: TypeAlias = (
     | Listen
     | Emit
     | Tell
+    | Announce
     | Ask
     | Greet
     | Arrive

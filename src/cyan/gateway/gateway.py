@@ -131,6 +131,7 @@ class Gateway:
             clock.monotonic(), lambda callback, now_s: callback(now_s)
         )
         self.at = self._wheel.at
+        self.announce = bus.publish
         self._ledger_notices = LedgerNotices(self, ledgers, bus)
         self._attendance = Attendance(
             config, clock, devices, self._keeper, bus, self.at, self.emit, self._by_device.get

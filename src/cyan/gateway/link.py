@@ -273,6 +273,8 @@ class Link(ABC):
             self.host.emit(device_id, effect.name, effect.data, self.session.product_version)
         elif type(effect) is fx.Tell:
             self.tell(effect.name, effect.data)
+        elif type(effect) is fx.Announce:
+            self.host.announce(effect.fact)
         elif type(effect) is fx.Claim:
             self.host.claim(self, effect.code, partial(self._on_claimed, effect, answer_to))
         elif type(effect) is fx.Ask:

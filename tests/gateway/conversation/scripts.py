@@ -8,7 +8,7 @@ import msgspec
 
 from cyan.core.ids import DeviceId, UserId
 from cyan.gateway.conversation.events import on_publish
-from cyan.gateway.effects import Effect, Save
+from cyan.gateway.effects import Announce, Effect, Save
 from cyan.gateway.session import Session
 from cyan.health.model import Link
 from cyan.wire import coap
@@ -102,6 +102,11 @@ def only_save(effects: Sequence[Effect]) -> Save:
     (save,) = effects
     assert isinstance(save, Save)
     return save
+
+
+def without_facts(effects: Sequence[Effect]) -> tuple[Effect, ...]:
+    """All but what is told to other parts of the server."""
+    return tuple(effect for effect in effects if not isinstance(effect, Announce))
 
 
 def is_work(work: object, function: Callable[..., None], **keywords: object) -> bool:

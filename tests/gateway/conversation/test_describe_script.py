@@ -3,8 +3,9 @@
 import msgspec
 import pytest
 
+from cyan.devices.model import DeviceDescribed
 from cyan.gateway.conversation.describe import on_describe, on_described
-from cyan.gateway.effects import Ask, Effect, Emit, Tell
+from cyan.gateway.effects import Announce, Ask, Effect, Emit, Tell
 from cyan.gateway.session import Session, decode_cold, encode_cold
 from cyan.health import service
 from cyan.health.model import flatten
@@ -26,6 +27,7 @@ from tests.gateway.conversation.scripts import (
     message,
     only_save,
     open_session,
+    without_facts,
 )
 
 HASH = "a6" * 32
@@ -36,7 +38,17 @@ SYSTEM_DESCRIBE = SystemDescribe(
 
 def describe(session: Session, known: Known, flags: int, payload: bytes) -> tuple[Effect, ...]:
     post = DescribePost(flags, payload)
-    return only_save(on_describe(session, LAMP, message(), post, lambda: known)).after
+    save = only_save(on_describe(session, LAMP, message(), post, lambda: known))
+    return without_facts(save.after)
+
+
+def test_other_parts_are_told_which_modules_a_device_runs_once_that_is_kept() -> None:
+    unfit = SystemDescribe((Module(USER_PART, 1, 5, checked=30, passed=26),))
+    for system, is_fit in ((SYSTEM_DESCRIBE, True), (unfit, False)):
+        post = DescribePost(SYSTEM, encode_system_json(system))
+        save = only_save(on_describe(open_session(), LAMP, message(), post, Known))
+        (fact,) = (effect for effect in save.after if isinstance(effect, Announce))
+        assert fact.fact == DeviceDescribed(LAMP, system, is_fit)
 
 
 @pytest.mark.parametrize("before", [None, "00" * 32])

@@ -7,9 +7,10 @@ import pytest
 from structlog.testing import capture_logs
 
 from cyan.devices import description
+from cyan.devices.model import UpdatesSwitched
 from cyan.events.model import Event
 from cyan.gateway.conversation.events import on_publish
-from cyan.gateway.effects import Effect, End, LogEvent, Reply, Save
+from cyan.gateway.effects import Announce, Effect, End, LogEvent, Reply, Save
 from cyan.gateway.session import Session
 from cyan.wire import coap
 from cyan.wire.messages import Publish
@@ -98,9 +99,10 @@ def test_update_switches_are_kept_then_logged_and_acknowledged_with_that(
     assert work.func is description.store_updates
     assert work.keywords == {"device_id": LAMP, **wanted}
     assert save.reply is None
-    (log,) = save.after
+    log, told = save.after
     assert isinstance(log, LogEvent)
     assert log.event.name == name
+    assert told == Announce(UpdatesSwitched(LAMP, **wanted))
 
 
 def test_a_session_ends_when_the_device_asks_for_it() -> None:

@@ -1,8 +1,9 @@
 """Safe mode: said by the device, shown by its describe, told to people once for each start."""
 
 from cyan.devices import description
+from cyan.devices.model import DeviceStarted
 from cyan.gateway.conversation.describe import on_describe
-from cyan.gateway.effects import Effect, Emit, LogEvent, Save
+from cyan.gateway.effects import Announce, Effect, Emit, LogEvent, Save
 from cyan.gateway.session import Session
 from cyan.wire.describe import Module, SystemDescribe, encode_system_json
 from cyan.wire.describe.system import USER_PART
@@ -15,6 +16,7 @@ from tests.gateway.conversation.scripts import (
     only_save,
     open_session,
     say,
+    without_facts,
 )
 
 UNFIT = SystemDescribe((Module(USER_PART, 1, 5, checked=30, passed=26),))
@@ -23,7 +25,7 @@ UNFIT_JSON = '{"p":12,"m":[{"s":0,"l":"m","vc":30,"vv":26,"f":"u","n":"1","v":5,
 
 def describe(session: Session, system: SystemDescribe) -> tuple[Effect, ...]:
     post = DescribePost(SYSTEM, encode_system_json(system))
-    return only_save(on_describe(session, LAMP, message(), post, Known)).after
+    return without_facts(only_save(on_describe(session, LAMP, message(), post, Known)).after)
 
 
 def say_safe_mode(session: Session, stored: str | None = UNFIT_JSON) -> Save:
@@ -71,6 +73,7 @@ def test_a_reset_is_kept_as_a_start_then_logged() -> None:
     save = only_save(say("spark/device/last_reset", b"power_down", Known(at_ms=5000)))
     (work,) = save.works
     assert is_work(work, description.store_reset, device_id=LAMP, at_ms=5000)
-    (log,) = save.after
+    log, told = save.after
     assert isinstance(log, LogEvent)
     assert log.event.data == b"power_down"
+    assert told == Announce(DeviceStarted(LAMP, "power_down"))

@@ -9,10 +9,11 @@ import structlog
 
 from cyan.core.ids import DeviceId
 from cyan.devices import description
+from cyan.devices.model import DeviceDescribed
 from cyan.devices.safemode import is_safe_mode
 from cyan.gateway.conversation import diagnostics, safemode
 from cyan.gateway.conversation.about import About
-from cyan.gateway.effects import Ask, Effect, Emit, End, Reply, Save, Tell, Work
+from cyan.gateway.effects import Announce, Ask, Effect, Emit, End, Reply, Save, Tell, Work
 from cyan.gateway.session import Session
 from cyan.wire import coap
 from cyan.wire.blockwise import Reassembly
@@ -123,7 +124,9 @@ def _on_system(
     session.set_system_version(system.system_version)
     if system.app_hash is not None and system.app_hash != about.application_hash():
         after.append(Emit(APPLICATION_HASH_EVENT, system.app_hash))
-    if is_safe_mode(system):
+    is_fit = not is_safe_mode(system)
+    after.append(Announce(DeviceDescribed(device_id, system, is_fit)))
+    if not is_fit:
         text = msgspec.json.encode(system.to_json(platform_id)).decode()
         after.append(safemode.on_unfit_describe(session, text))
     return partial(

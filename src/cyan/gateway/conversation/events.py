@@ -8,10 +8,11 @@ import structlog
 
 from cyan.core.ids import DeviceId, UserId
 from cyan.devices import description
+from cyan.devices.model import UpdatesSwitched
 from cyan.events.model import Event, is_reserved
 from cyan.gateway.conversation import claims, oldfirmware, questions, safemode
 from cyan.gateway.conversation.about import About, SystemEvent
-from cyan.gateway.effects import Effect, End, LogEvent, Reply, Save
+from cyan.gateway.effects import Announce, Effect, End, LogEvent, Reply, Save
 from cyan.gateway.session import Session
 from cyan.wire import coap
 from cyan.wire.messages import Publish
@@ -90,7 +91,8 @@ def _keep_switches(
     keep = partial(
         description.store_updates, device_id=event.device_id, enabled=enabled, forced=forced
     )
-    return (Save((keep,), None, (event.log,)),)
+    told = Announce(UpdatesSwitched(event.device_id, enabled, forced))
+    return (Save((keep,), None, (event.log, told)),)
 
 
 def _is_true(data: bytes) -> bool:

@@ -9,13 +9,17 @@ from functools import partial
 from typing import Final
 
 from cyan.devices import description
+from cyan.devices.model import DeviceStarted
 from cyan.gateway.conversation.about import SystemEvent
-from cyan.gateway.effects import Effect, Emit, Save
+from cyan.gateway.effects import Announce, Effect, Emit, Save
 from cyan.gateway.session import Session
 
 SAFE_MODE: Final = "spark/device/safemode"
 LAST_RESET: Final = "spark/device/last_reset"
 STATUS_EVENT: Final = "spark/status/safe-mode"
+
+MAX_REASON_BYTES: Final = 64
+"""Of a word or two, like `panic, hard_fault`."""
 
 
 def on_unfit_describe(session: Session, describe: str) -> Emit:
@@ -42,4 +46,6 @@ def on_last_reset(event: SystemEvent) -> Sequence[Effect]:
     started = partial(
         description.store_reset, device_id=event.device_id, at_ms=event.about.now_ms()
     )
-    return (Save((started,), None, (event.log,)),)
+    reason = event.data[:MAX_REASON_BYTES].decode(errors="replace")
+    told = Announce(DeviceStarted(event.device_id, reason))
+    return (Save((started,), None, (event.log, told)),)
