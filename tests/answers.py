@@ -14,7 +14,7 @@ import msgspec
 from jsonschema import Draft202012Validator
 from starlette.types import Message, Receive, Scope, Send
 
-from cyan.rest.application import _Application
+from cyan.rest.application import Application
 from cyan.rest.openapi import Object, document
 from cyan.rest.registry import JSON, MalformedPathError, Registry, Route
 
@@ -72,10 +72,10 @@ def _declared(route: Route) -> Declared:
 @contextmanager
 def watch(faults: MutableSequence[str]) -> Iterator[None]:
     """While it is open, what answers do not keep is written to `faults`, and nowhere else."""
-    serve = _Application._serve
+    serve = Application._serve
     _watching.append(faults)
 
-    async def watched(self: _Application, scope: Scope, receive: Receive, send: Send) -> None:
+    async def watched(self: Application, scope: Scope, receive: Receive, send: Send) -> None:
         route = _route_of(self._registry, scope)
         if route is None or _watching[-1] is not faults:
             await serve(self, scope, receive, send)
@@ -87,7 +87,7 @@ def watch(faults: MutableSequence[str]) -> Iterator[None]:
             faults.append(f"{route.method} {route.path}: {fault}")
 
     try:
-        with mock.patch.object(_Application, "_serve", watched):
+        with mock.patch.object(Application, "_serve", watched):
             yield
     finally:
         _watching.pop()

@@ -448,8 +448,13 @@ class Server:
         limits = limits_of(config, parts.clock)
         application = build_asgi(parts.registry, parts.tokens, parts.clock, limits)
         console = rooms.console(config, parts.clock, parts.sessions, parts.pages, limits)
-        asgi = Stoppable(Forwarding(Front(console, application), proxies))
-        server = http_server(asgi, self._certificate)
+        forwarding = Forwarding(Front(console, application), proxies)
+        asgi = Stoppable(forwarding)
+        server = http_server(
+            asgi,
+            self._certificate,
+            lambda scope: application.answer_now(forwarding.as_sent(scope)),
+        )
         serving = asyncio.create_task(server.serve(sockets=[http]))
         try:
             await server.has_started(serving)

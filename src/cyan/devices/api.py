@@ -106,7 +106,7 @@ class _Endpoints:
 
     async def get(self, call: Call) -> Response:
         device = get_device(self._access, call)
-        return json_response(self._resource.render(device, call.caller.username))
+        return JsonResponse(self._resource.encode(device, call.caller.username))
 
     async def claim(self, call: Call) -> Response:
         fields = await call.body()
@@ -148,7 +148,7 @@ class _Endpoints:
             raise bad_request(error.message) from error
         except (NotARegistrarError, DeviceLimitError) as error:
             raise errors_list(403, [error.message]) from error
-        return json_response(self._resource.render(made, call.caller.username))
+        return JsonResponse(self._resource.encode(made, call.caller.username))
 
     async def _request_transfer(self, call: Call, id_text: str) -> Response:
         try:
@@ -297,6 +297,7 @@ def routes(
             scope="devices:get",
             summary="Look at a device",
             response=shapes.Device,
+            never_waits=True,
         ),
         Route(
             "PUT",

@@ -20,6 +20,7 @@ from cyan.devices.listing import ListedDevice
 from cyan.devices.model import CELLULAR_PLATFORMS, Device
 from cyan.devices.releases import release_of
 from cyan.rest.auth import Caller
+from cyan.rest.responses import join_objects
 
 TYPE_NAMES: Final = {1: "bool", 2: "int32", 4: "string", 9: "double"}
 """Variable types as clients spell them (rest-api-core.md §8.1)."""
@@ -161,14 +162,15 @@ class DeviceResource:
 
     def encode_each(self, devices: Iterable[Device]) -> list[bytes]:
         """Summaries as JSON, in this order."""
-        encode = msgspec.json.encode
-        return [encode(self._render(device, self._readers)) for device in devices]
+        return [
+            join_objects([self._summary(device), *(read(device) for read in self._readers)])
+            for device in devices
+        ]
 
-    def render(self, device: Device, owner: str) -> dict[str, object]:
-        """One device with everything; `owner` is the user name of its owner."""
-        rendered = self._render(device, self._detail_readers)
-        rendered.update(_fields(_detail(device, owner)))
-        return rendered
+    def encode(self, device: Device, owner: str) -> bytes:
+        """One device with everything, as JSON; `owner` is the user name of its owner."""
+        more = (read(device) for read in self._detail_readers)
+        return join_objects([self._summary(device), *more, _detail(device, owner)])
 
     async def change(
         self, caller: Caller, device: Device, values: Mapping[str, object]
@@ -205,12 +207,6 @@ class DeviceResource:
                     key.on_stored(device, fields)
             reply["updated_at"] = iso_ms(at_ms)
         return reply
-
-    def _render(self, device: Device, readers: list[Reader]) -> dict[str, object]:
-        rendered = _fields(self._summary(device))
-        for reader in readers:
-            rendered.update(_fields(reader(device)))
-        return rendered
 
     def _summary(self, device: Device) -> DeviceSummary:
         online = self._presence.is_online(device.id)
@@ -266,9 +262,3 @@ def _detail(device: Device, owner: str) -> DeviceDetail:
 
 def _stamp(epoch_ms: int | None) -> str | None:
     return None if epoch_ms is None else iso_ms(epoch_ms)
-
-
-def _fields(value: msgspec.Struct) -> dict[str, object]:
-    """Its fields by name, without those that are not set."""
-    fields: dict[str, object] = msgspec.to_builtins(value)
-    return fields

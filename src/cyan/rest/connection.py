@@ -1,15 +1,24 @@
-"""One HTTP connection: uvicorn's, with bounds on what a stranger can make us keep or wait for.
+"""One HTTP connection: uvicorn's, with bounds on what a stranger can make us keep or wait for, and
+a short way for requests that are answered without waiting.
 
 The parser below it takes header lines and chunk extensions of any length, and a connection that
 says nothing is kept forever; anybody can open one, without a token.
+
+The short way has no task, no messages of ASGI and one write instead of two: half of what a small
+answer costs otherwise.
 """
 
 import asyncio
+from collections.abc import Callable
 from http import HTTPStatus
-from typing import Final
+from typing import Any, Final, cast
+from urllib.parse import unquote
 
+import httptools
 import msgspec
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from starlette.responses import Response
+from starlette.types import Scope
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from cyan.rest.errors import described
 from cyan.rest.sse import TRANSPORT
@@ -22,11 +31,32 @@ HEAD_TIMEOUT_S: Final = 30.0
 """How long a connection may take to say what it wants (nginx: client_header_timeout, 60 s)."""
 
 
+MAX_AT_ONCE: Final = 16
+"""Requests of one connection that are answered in one turn of the loop; others get theirs then."""
+
+AnswerNow = Callable[[Scope], Response | None]
+"""The answer to a request that has no body and need not wait, else None."""
+
+
+_WITH_A_BODY: Final = frozenset({b"content-length", b"transfer-encoding", b"expect"})
+
+
+def no_answer_now(_scope: Scope) -> None:
+    """For an application whose requests all take the long way."""
+
+
 class BoundedConnection(HttpToolsProtocol):
     """Ends a connection whose request does not come to a point: too long (431) or too slow."""
 
     _waiting: asyncio.TimerHandle | None = None
     _pending_bytes = 0
+    _is_answered = False
+    """The request that is being read has its answer already."""
+    _left_now = MAX_AT_ONCE
+
+    def __init__(self, *args: Any, answer_now: AnswerNow = no_answer_now, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._answer_now = answer_now
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -37,10 +67,13 @@ class BoundedConnection(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        if self._waiting is None and (self.cycle is None or self.cycle.response_complete):
-            self._wait_for_head()
         self._pending_bytes += len(data)
+        self._left_now = MAX_AT_ONCE
         super().data_received(data)
+        if self._pending_bytes == 0:
+            return
+        if self._waiting is None and self._is_idle:
+            self._wait_for_head()
         if self._pending_bytes > MAX_HEAD_BYTES and not self.transport.is_closing():
             self._refuse(431, f"The head of a request has at most {MAX_HEAD_BYTES} bytes.")
 
@@ -51,6 +84,9 @@ class BoundedConnection(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         self._stop_waiting()
         self._pending_bytes = 0
+        self._is_answered = self._left_now > 0 and self._is_idle and self._try_at_once()
+        if self._is_answered:
+            return
         super().on_headers_complete()
         if self.scope["http_version"] == "1.1":  # before it, bodies have no pieces
             self.scope["extensions"] = {TRANSPORT: {"transport": self.transport}}
@@ -61,7 +97,42 @@ class BoundedConnection(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         self._pending_bytes = 0
-        super().on_message_complete()
+        if not self._is_answered:
+            super().on_message_complete()
+
+    @property
+    def _is_idle(self) -> bool:
+        """Whether no answer is on its way."""
+        return self.cycle is None or self.cycle.response_complete
+
+    def _try_at_once(self) -> bool:
+        """Answer the request whose head is complete, if it can be done without waiting."""
+        parser = self.parser
+        if parser.get_method() != b"GET" or self.flow.write_paused:
+            return False
+        if parser.get_http_version() != "1.1" or not parser.should_keep_alive():
+            return False
+        if parser.should_upgrade() or any(name in _WITH_A_BODY for name, _ in self.headers):
+            return False
+        url = httptools.parse_url(self.url)
+        if not url.path:  # `GET http://host` has none
+            return False
+        scope = cast(Scope, self.scope)
+        scope["method"] = "GET"
+        scope["raw_path"] = url.path
+        scope["path"] = unquote(url.path.decode("ascii")) if b"%" in url.path else url.path.decode()
+        scope["query_string"] = url.query or b""
+        response = self._answer_now(scope)
+        if response is None:
+            return False
+        self._left_now -= 1
+        head = [STATUS_LINE[response.status_code]]
+        for name, value in (*self.server_state.default_headers, *response.raw_headers):
+            head += (name, b": ", value, b"\r\n")
+        head += (b"\r\n", bytes(response.body))
+        self.transport.write(b"".join(head))
+        self.on_response_complete()
+        return True
 
     def _wait_for_head(self) -> None:
         self._waiting = self.loop.call_later(HEAD_TIMEOUT_S, self.transport.abort)

@@ -78,10 +78,11 @@ class Forwarding:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
-            scope = self._as_sent(scope)
+            scope = self.as_sent(scope)
         await self._app(scope, receive, send)
 
-    def _as_sent(self, scope: Scope) -> Scope:
+    def as_sent(self, scope: Scope) -> Scope:
+        """The request as its client made it."""
         headers: list[tuple[bytes, bytes]] = scope["headers"]
         path = [value for name, value in headers if name == _FOR]
         schemes = [value for name, value in headers if name == _PROTO]

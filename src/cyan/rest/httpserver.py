@@ -3,12 +3,13 @@
 import asyncio
 import contextlib
 import socket
-from typing import Final
+from functools import partial
+from typing import Final, cast
 
 import uvicorn
 from starlette.types import ASGIApp
 
-from cyan.rest.connection import BoundedConnection
+from cyan.rest.connection import AnswerNow, BoundedConnection, no_answer_now
 from cyan.rest.tls import Certificate, SecureConnection
 
 GRACEFUL_STOP_S: Final = 5
@@ -50,13 +51,18 @@ class HttpServer(uvicorn.Server):
             await serving
 
 
-def http_server(asgi: ASGIApp, certificate: Certificate | None) -> HttpServer:
-    """A server of this application, for HTTPS when there is a certificate."""
+def http_server(
+    asgi: ASGIApp, certificate: Certificate | None, answer_now: AnswerNow = no_answer_now
+) -> HttpServer:
+    """A server of this application, for HTTPS when there is a certificate. What `answer_now`
+    answers does not come to the application."""
     tls = None if certificate is None else certificate.context
+    connection = BoundedConnection if tls is None else SecureConnection
     return HttpServer(
         uvicorn.Config(
             asgi,
-            http=BoundedConnection if tls is None else SecureConnection,
+            # uvicorn calls it as it would a class.
+            http=cast(type[asyncio.Protocol], partial(connection, answer_now=answer_now)),
             ws="none",
             log_config=None,
             access_log=False,

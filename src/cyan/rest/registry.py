@@ -56,6 +56,9 @@ class Route:
     `query` a Struct whose fields are the parameters after the question mark; `response` the shape
     of a 200 in JSON, or one or several `Reply`. Refusals need no declaration (`rest/errors.py`).
     A route that is not `is_built` answers 501.
+
+    The endpoint of one that `never_waits` gives its answer without waiting for anything, not even
+    for a body, and soon: the server answers such requests in the turn of the loop that brings them.
     """
 
     method: str
@@ -70,6 +73,7 @@ class Route:
     query: type[msgspec.Struct] | None = None
     request_media: tuple[str, ...] = (JSON, URLENCODED)
     is_built: bool = True
+    never_waits: bool = False
 
     @property
     def replies(self) -> tuple[Reply, ...]:
@@ -91,6 +95,10 @@ class Match:
     path: dict[str, str]
 
 
+_Ending = tuple[Route, tuple[str, ...]]
+"""A route, and the names of the parameters on the way to it."""
+
+
 class _Node:
     __slots__ = ("exact", "parameter", "rest", "routes")
 
@@ -98,7 +106,7 @@ class _Node:
         self.exact: dict[str, _Node] = {}
         self.parameter: _Node | None = None
         self.rest: _Node | None = None
-        self.routes: dict[str, tuple[Route, tuple[str, ...]]] = {}
+        self.routes: dict[str, _Ending] = {}
 
 
 class Registry:
@@ -146,11 +154,11 @@ class Registry:
         the value. Raises MalformedPathError.
         """
         segments, slash = _split(raw_path)
-        for node, values in _walk(self._root, segments, 0, slash, ()):
-            found = node.routes.get(method)
-            if found is not None:
-                return Match(found[0], dict(zip(found[1], values, strict=True)))
-        return None
+        found = _find(self._root, segments, 0, slash, method, ())
+        if found is None:
+            return None
+        (route, names), values = found
+        return Match(route, dict(zip(names, values, strict=True)))
 
     def methods(self, raw_path: bytes) -> list[str]:
         """Every method that has a route for this path, sorted; empty when the path is unknown."""
@@ -175,6 +183,35 @@ def _split(raw_path: bytes) -> tuple[list[str], bool]:
     return segments, slash
 
 
+def _find(
+    node: _Node, segments: list[str], at: int, slash: bool, method: str, values: tuple[str, ...]
+) -> tuple[_Ending, tuple[str, ...]] | None:
+    """The route of this method in the first node of `_walk` that has one; in a third of its time,
+    because nearly every path ends in the first node."""
+    if at == len(segments):
+        ending = node.routes.get(method)
+        return None if ending is None else (ending, values)
+    segment = segments[at]
+    child = node.exact.get(segment)
+    if child is not None:
+        found = _find(child, segments, at + 1, slash, method, values)
+        if found is not None:
+            return found
+    if node.parameter is not None and segment:
+        found = _find(node.parameter, segments, at + 1, slash, method, (*values, segment))
+        if found is not None:
+            return found
+    if node.rest is not None:
+        ending = node.rest.routes.get(method)
+        if ending is not None:
+            return ending, (*values, _rest_of(segments, at, slash))
+    return None
+
+
+def _rest_of(segments: list[str], at: int, slash: bool) -> str:
+    return "/".join(segments[at:]) + ("/" if slash else "")
+
+
 def _walk(
     node: _Node, segments: list[str], at: int, slash: bool, values: tuple[str, ...]
 ) -> Iterator[tuple[_Node, tuple[str, ...]]]:
@@ -190,4 +227,4 @@ def _walk(
     if node.parameter is not None and segment:
         yield from _walk(node.parameter, segments, at + 1, slash, (*values, segment))
     if node.rest is not None:
-        yield node.rest, (*values, "/".join(segments[at:]) + ("/" if slash else ""))
+        yield node.rest, (*values, _rest_of(segments, at, slash))

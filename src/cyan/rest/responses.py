@@ -1,6 +1,6 @@
 """Answers: JSON made by msgspec, or nothing."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import msgspec
 from starlette.responses import Response
@@ -35,6 +35,12 @@ def json_response(
 ) -> JsonResponse:
     """`value` (dicts, lists, msgspec structs, dataclasses) as compact JSON."""
     return JsonResponse(_encode(value), status, headers)
+
+
+def join_objects(parts: Iterable[msgspec.Struct]) -> bytes:
+    """One JSON object with the fields of all; no two may have one of the same name."""
+    objects = [_encode(part)[1:-1] for part in parts]
+    return b"{%b}" % b",".join([fields for fields in objects if fields])
 
 
 def no_content() -> Response:

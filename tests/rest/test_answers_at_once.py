@@ -1,0 +1,175 @@
+"""Requests that are answered without waiting take a short way; nobody can tell by the answer."""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+import pytest
+from prometheus_client import generate_latest
+from starlette.responses import Response
+from structlog.testing import capture_logs
+
+from cyan.accounts.tokens import Tokens
+from cyan.core.metrics import REGISTRY
+from cyan.rest.application import build_asgi
+from cyan.rest.auth import Auth
+from cyan.rest.call import Call
+from cyan.rest.connection import MAX_AT_ONCE
+from cyan.rest.errors import bad_request
+from cyan.rest.httpserver import http_server
+from cyan.rest.registry import Registry, Route
+from cyan.rest.responses import json_response
+from tests.clock import HandClock
+
+PATIENCE_S = 20
+
+
+@dataclass
+class Counted:
+    """Requests that came the short way, and those that came through ASGI."""
+
+    port: int = 0
+    at_once: int = 0
+    long_way: int = 0
+
+
+async def _show(call: Call) -> Response:
+    return json_response({"name": call.path["name"], "query": dict(call.query)})
+
+
+async def _show_slowly(call: Call) -> Response:
+    await asyncio.sleep(0)
+    return await _show(call)
+
+
+async def _refuse(_call: Call) -> Response:
+    raise bad_request("Never.")
+
+
+@pytest.fixture
+async def server(clock: HandClock, tokens: Tokens) -> AsyncIterator[Counted]:
+    routes = [
+        Route("GET", "/now/{name}", _show, Auth.NONE, never_waits=True),
+        Route("GET", "/later/{name}", _show_slowly, Auth.NONE),
+        Route("GET", "/refused", _refuse, Auth.NONE, never_waits=True),
+        Route("GET", "/secret/{name}", _show, never_waits=True),
+        Route("GET", "/liar/{name}", _show_slowly, Auth.NONE, never_waits=True),
+    ]
+    application = build_asgi(Registry(routes), tokens, clock)
+    counted = Counted()
+
+    async def asgi(scope, receive, send):  # type: ignore[no-untyped-def]
+        counted.long_way += 1
+        await application(scope, receive, send)
+
+    def answer_now(scope):  # type: ignore[no-untyped-def]
+        response = application.answer_now(scope)
+        counted.at_once += response is not None
+        return response
+
+    serving = http_server(asgi, None, answer_now)
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        task = asyncio.create_task(serving.serve(sockets=[listening]))
+        await serving.has_started(task)
+        counted.port = listening.getsockname()[1]
+        yield counted
+        serving.should_exit = True
+        await task
+
+
+async def ask(port: int, *requests: bytes, answers: int = 1) -> list[tuple[bytes, bytes]]:
+    """Head and body of each answer to what is sent in one piece, in their order."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    try:
+        writer.write(b"".join(requests))
+        found = []
+        async with asyncio.timeout(PATIENCE_S):
+            for _ in range(answers):
+                head = await reader.readuntil(b"\r\n\r\n")
+                length = int(head.lower().split(b"content-length: ")[1].split(b"\r\n")[0])
+                found.append((head, await reader.readexactly(length)))
+        return found
+    finally:
+        writer.close()
+
+
+def get(path: str, *headers: str, method: str = "GET", version: str = "1.1") -> bytes:
+    lines = (f"{method} {path} HTTP/{version}", "Host: cyan.test", *headers)
+    return "".join(line + "\r\n" for line in (*lines, "")).encode()
+
+
+def shape(head: bytes) -> list[bytes]:
+    """The status line and the names of the headers."""
+    first, *rest = head.strip().split(b"\r\n")
+    return [first, *sorted(line.split(b":")[0].lower() for line in rest)]
+
+
+async def test_the_answer_is_the_one_of_the_long_way(server: Counted) -> None:
+    ((quick, body),) = await ask(server.port, get("/now/a%20b?x=1&y=%C3%A9"))
+    assert body == '{"name":"a b","query":{"x":"1","y":"é"}}'.encode()
+    assert (server.at_once, server.long_way) == (1, 0)
+    ((slow, same),) = await ask(server.port, get("/later/a%20b?x=1&y=%C3%A9"))
+    assert (server.at_once, server.long_way) == (1, 1)
+    assert same == body
+    assert shape(quick) == shape(slow)
+
+
+@pytest.mark.parametrize(
+    "request_bytes",
+    [
+        get("/now/a", "Content-Length: 2") + b"{}",
+        get("/now/a", "Content-Length: 0"),
+        get("/now/a", "Connection: close"),
+        get("/now/a", version="1.0"),
+        get("/now/a", "Connection: upgrade", "Upgrade: websocket"),
+        get("/now/a", "Expect: 100-continue"),
+        get("/later/a"),
+        get("/nowhere"),
+    ],
+    ids=["body", "length", "close", "HTTP/1.0", "upgrade", "expect", "waits", "unknown"],
+)
+async def test_all_else_takes_the_long_way(server: Counted, request_bytes: bytes) -> None:
+    await ask(server.port, request_bytes)
+    assert (server.at_once, server.long_way) == (0, 1)
+
+
+async def test_a_refusal_and_a_missing_token_are_answered_at_once_too(server: Counted) -> None:
+    ((refused, _),) = await ask(server.port, get("/refused"))
+    assert refused.startswith(b"HTTP/1.1 400 ")
+    ((nobody, body),) = await ask(server.port, get("/secret/a"))
+    assert nobody.startswith((b"HTTP/1.1 400 ", b"HTTP/1.1 401 "))
+    assert b"access token" in body
+    assert server.long_way == 0
+
+
+async def test_pipelined_requests_are_answered_in_their_order(server: Counted) -> None:
+    paths = [f"/{'later' if n % 5 == 3 else 'now'}/{n}" for n in range(3 * MAX_AT_ONCE)]
+    answers = await ask(server.port, *map(get, paths), answers=len(paths))
+    assert [body for _, body in answers] == [
+        f'{{"name":"{n}","query":{{}}}}'.encode() for n in range(len(paths))
+    ]
+
+
+async def test_one_connection_gets_only_so_many_answers_in_a_turn(server: Counted) -> None:
+    count = MAX_AT_ONCE + 5
+    await ask(server.port, *(get(f"/now/{n}") for n in range(count)), answers=count)
+    assert server.at_once >= MAX_AT_ONCE
+    assert server.long_way >= 1
+
+
+async def test_such_requests_are_counted_and_have_a_name(server: Counted) -> None:
+    ((head, _),) = await ask(server.port, get("/now/counted"))
+    assert b"x-request-id: " in head
+    exposed = generate_latest(REGISTRY).decode()
+    assert 'cyan_http_requests_total{method="GET",route="/now/{name}",status="200"}' in exposed
+
+
+async def test_a_route_that_waits_after_all_is_an_error_of_ours(server: Counted) -> None:
+    """And not a client that hangs."""
+    with capture_logs() as logs:
+        ((head, body),) = await ask(server.port, get("/liar/a"))
+    assert head.startswith(b"HTTP/1.1 500 ")
+    assert b"internal_error" in body
+    assert [line["event"] for line in logs if line["log_level"] == "error"] == ["http.failed"]
