@@ -13,6 +13,7 @@ import psutil
 import pytest
 
 from cyan.cli.doctoring import ports, processes
+from cyan.cli.doctoring.installation import Api
 from tests.cli.doctor import another_user, as_root, doctor, found_by, installation, levels
 from tests.system.processes import Server, migrated, serving
 
@@ -151,7 +152,7 @@ def test_a_running_server_is_found_with_the_ports_that_it_really_has(server: Ser
     # The settings that we are given here say otherwise.
     place = installation(server.data, udp_port=1, http_port=2, tcp_port=3)
     assert place.server is not None
-    assert place.server.api == ("127.0.0.1", server.http_port)
+    assert place.server.api == Api("127.0.0.1", server.http_port)
     found = found_by(ports.check_listening, place)
     assert levels(found) == {"ports.listening": "ok"}
     assert f"UDP 127.0.0.1:{server.udp_port}" in found["ports.listening"].found
@@ -192,7 +193,7 @@ def test_a_server_of_another_user_is_known_by_its_lock(server: Server) -> None:
         lock.chmod(0o600)
     assert place.server is not None
     assert place.server.pid is None
-    assert place.server.api == ("127.0.0.1", server.http_port)
+    assert place.server.api == Api("127.0.0.1", server.http_port)
 
 
 def test_datagrams_that_the_kernel_had_no_room_for_are_counted(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from cyan.core import metrics
 from cyan.wire.dtls.client import ClientHandshake
 from cyan.wire.dtls.record import ALERT, plaintext_record
 from tests.cli.doctor import doctor, found_by, installation, levels
+from tests.rest.certificates import write_certificate
 from tests.system.processes import Server, done, migrated, serving, wait_until
 
 ANSWER_WITHIN_S = 10.0
@@ -50,6 +51,20 @@ def test_a_server_that_is_well_says_so(server: Server) -> None:
     assert levels(found) == {"server.health": "ok"}
     assert "all parts ready, 0 devices online" in found["server.health"].found
     assert found_by(checks.check_open_files, place) == {}
+
+
+def test_a_server_that_speaks_https_is_asked_so_whatever_this_command_knows(
+    tmp_path: Path,
+) -> None:
+    certificate, key = tmp_path / "api.crt", tmp_path / "api.key"
+    write_certificate(certificate, key)
+    secure = {"CYAN_TLS_CERTIFICATE": str(certificate), "CYAN_TLS_KEY": str(key)}
+    with serving(tmp_path / "data", {**TCP_ANYWHERE, **secure}) as server:
+        told = installation(server.data, tls_certificate=str(certificate), tls_key=str(key))
+        for place in (told, installation(server.data)):
+            found = found_by(checks.check_health, place)
+            assert levels(found) == {"server.health": "ok"}
+            assert found_by(checks.check_counters, place).keys() <= {"server.counters"}
 
 
 def test_a_server_with_other_settings_than_the_command_is_a_warning(tmp_path: Path) -> None:

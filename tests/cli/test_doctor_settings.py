@@ -1,9 +1,13 @@
 """What the doctor says of settings: each mistake, and where it was made."""
 
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+
+import pytest
 
 from cyan.cli.doctoring.configuration import read_settings
 from tests.cli.doctor import by_name, doctor, levels
+from tests.rest.certificates import write_certificate
 from tests.system.processes import migrated
 
 
@@ -62,6 +66,48 @@ def test_open_enrolment_is_for_loopback_only() -> None:
     }
     outside = by_name(read_settings({"enrolment": "open", "host": "192.0.2.1"}, {}).findings)
     assert outside["configuration.enrolment"].level.value == "warning"
+
+
+@pytest.mark.parametrize(
+    "reached", [{"host": "192.0.2.1"}, {"public_url": "https://cloud.example.invalid"}]
+)
+def test_sign_up_for_anybody_and_mails_in_files_are_for_loopback_only(
+    reached: dict[str, str],
+) -> None:
+    own_desk = read_settings({"sign_up": "open", "public_url": "http://127.0.0.1:8080"}, {})
+    assert by_name(own_desk.findings).keys() == {"configuration.read"}
+    outside = by_name(read_settings({"sign_up": "open", **reached}, {}).findings)
+    assert outside["configuration.sign_up"].level.value == "warning"
+    assert outside["configuration.mail"].level.value == "warning"
+    right = read_settings({"sign_up": "invited", "smtp_host": "mail.example.com", **reached}, {})
+    assert by_name(right.findings).keys() == {"configuration.read"}
+
+
+@pytest.mark.parametrize(
+    ("in_days", "level", "told"),
+    [
+        (-100, "ok", "is good until"),
+        (-15, "ok", "is good until"),
+        (-13, "warning", "ends in 13 days"),
+        (1, "problem", "ended on"),
+    ],
+)
+def test_the_end_of_the_certificate_is_told_in_time(
+    tmp_path: Path, in_days: int, level: str, told: str
+) -> None:
+    certificate, key = tmp_path / "api.crt", tmp_path / "api.key"
+    write_certificate(certificate, key, days=90)
+    now = datetime.now(UTC) + timedelta(days=90 + in_days, minutes=-1)
+    options = {"tls_certificate": str(certificate), "tls_key": str(key)}
+    found = by_name(read_settings(options, {}, now).findings)["configuration.certificate"]
+    assert (found.level.value, told in found.found) == (level, True), found
+
+
+def test_a_certificate_that_cannot_be_used_is_a_problem(tmp_path: Path) -> None:
+    missing = read_settings({"tls_certificate": str(tmp_path / "api.crt")}, {}).findings
+    assert by_name(missing)["configuration.certificate"].level.value == "problem"
+    keyless = by_name(read_settings({"tls_key": str(tmp_path / "api.key")}, {}).findings)
+    assert "tls_certificate is not" in keyless["configuration.certificate"].found
 
 
 def test_the_command_tells_all_mistakes_and_looks_at_the_rest_all_the_same(tmp_path: Path) -> None:

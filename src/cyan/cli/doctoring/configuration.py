@@ -4,9 +4,11 @@ import dataclasses
 import difflib
 import os
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -14,6 +16,8 @@ from cyan.cli.doctoring.finding import Finding, ok, problem, warning
 from cyan.cli.doctoring.hosts import is_loopback
 from cyan.core.config import ENV_PREFIX, Config, load_config
 from cyan.core.errors import ConfigError
+from cyan.core.mail import FOLDER
+from cyan.rest.tls import WARN_BEFORE, CertificateError, open_certificate
 
 _FILE_VARIABLE: Final = "CYAN_CONFIG"
 _KEYS: Final = tuple(setting.name for setting in dataclasses.fields(Config))
@@ -35,7 +39,9 @@ class Settings(msgspec.Struct, frozen=True):
 
 
 def read_settings(
-    options: Mapping[str, object], environment: Mapping[str, str] | None = None
+    options: Mapping[str, object],
+    environment: Mapping[str, str] | None = None,
+    now: datetime | None = None,
 ) -> Settings:
     """As the server reads them (`load_config`), but what is wrong is left out and told, so that one
     mistake does not hide the next."""
@@ -58,6 +64,9 @@ def read_settings(
         sources = ", ".join(dict.fromkeys(one.source for one in given))
         findings.append(ok("configuration.read", f"settings from {sources or 'the defaults'}"))
     findings += check_enrolment(config)
+    findings += check_certificate(config, now or datetime.now(UTC))
+    findings += check_sign_up(config)
+    findings += check_mail(config)
     return Settings(config, findings)
 
 
@@ -73,6 +82,57 @@ def check_enrolment(config: Config) -> list[Finding]:
             )
         ]
     return []
+
+
+def check_certificate(config: Config, now: datetime) -> Iterator[Finding]:
+    """What HTTPS needs, as the server opens it."""
+    try:
+        certificate = open_certificate(config)
+    except CertificateError as error:
+        found = f"{error.message.removesuffix('.')}; the server does not start."
+        yield problem("configuration.certificate", found, "See docs/howto/https.md.")
+        return
+    if certificate is None:
+        return
+    left = certificate.expires_at - now
+    until = f"{certificate.expires_at:%Y-%m-%d %H:%M} UTC"
+    renew = "Renew it; the running server takes the new files within half a minute."
+    if left <= timedelta():
+        found = f"the certificate {config.tls_certificate} ended on {until}: clients refuse it."
+        yield problem("configuration.certificate", found, renew)
+    elif left < WARN_BEFORE:
+        found = f"the certificate {config.tls_certificate} ends in {left.days} days, on {until}."
+        yield warning("configuration.certificate", found, renew)
+    else:
+        yield ok("configuration.certificate", f"the certificate is good until {until}")
+
+
+def check_sign_up(config: Config) -> Iterator[Finding]:
+    """Open to anybody is for one's own desk, too."""
+    if config.sign_up == "open" and _is_public(config):
+        yield warning(
+            "configuration.sign_up",
+            "sign_up is open, and others than this machine reach the API: anybody can make an "
+            "account.",
+            'Set sign_up = "invited" and give codes with `cyan user invite`, or "closed".',
+        )
+
+
+def check_mail(config: Config) -> Iterator[Finding]:
+    """Mails that become files are for one's own desk, as well."""
+    if not config.smtp_host and _is_public(config):
+        yield warning(
+            "configuration.mail",
+            "there is no mail server: password resets, invitations and letters about devices "
+            f"become files in {config.data.absolute() / FOLDER}, and nobody gets them.",
+            "Set smtp_host and mail_from; see docs/howto/accounts.md.",
+        )
+
+
+def _is_public(config: Config) -> bool:
+    """Whether others than this machine reach the API, be it through a web server before it."""
+    url = urlsplit(config.public_url).hostname if config.public_url else None
+    return not is_loopback(config.host) or (url is not None and not is_loopback(url))
 
 
 def _from_file(path: object, findings: list[Finding]) -> list[_Given]:

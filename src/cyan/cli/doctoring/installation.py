@@ -5,6 +5,7 @@ import fcntl
 import http.client
 import json
 import os
+import ssl
 from pathlib import Path
 from typing import Final
 
@@ -23,6 +24,14 @@ ANSWER_WITHIN_S: Final = 8.0
 MAX_ANSWER_BYTES: Final = 4 * 1024 * 1024
 
 
+class Api(msgspec.Struct, frozen=True):
+    """Where an API answers, and whether over HTTPS."""
+
+    host: str
+    port: int
+    is_secure: bool = False
+
+
 class Answer(msgspec.Struct, frozen=True):
     """What the API said."""
 
@@ -37,7 +46,7 @@ class RunningServer(msgspec.Struct, frozen=True):
     pid: int | None
     command: str
     sockets: tuple[Socket, ...]
-    api: tuple[str, int] | None
+    api: Api | None
     """Where its API answers; None when it answers nowhere."""
     devices: tuple[Socket, ...]
     """Where it listens for devices."""
@@ -91,14 +100,14 @@ def find_server(config: Config) -> RunningServer | None:
             Socket(UDP, config.host, config.udp_port, 0),
             Socket(TCP, config.host, config.tcp_port, 0),
         )
-        api = _find_api([Socket(TCP, config.host, config.http_port, 0)])
+        api = _find_api([Socket(TCP, config.host, config.http_port, 0)], config)
         return RunningServer(None, "", (), api, assumed)
     sockets = processes.sockets_of(pid)
     # The API is where the settings say, as a rule; the port for devices is asked last.
     preference = {config.http_port: 0, config.tcp_port: 2}
     listening = [found for found in sockets if found.transport == TCP]
     listening.sort(key=lambda found: preference.get(found.port, 1))
-    api = _find_api(listening)
+    api = _find_api(listening, config)
     devices = tuple(
         found
         for found in sockets
@@ -107,9 +116,21 @@ def find_server(config: Config) -> RunningServer | None:
     return RunningServer(pid, processes.command_of(pid), tuple(sockets), api, devices)
 
 
-def ask(api: tuple[str, int], path: str) -> Answer | None:
-    """GET of the API; None when nothing answers there, or not in HTTP."""
-    connection = http.client.HTTPConnection(*api, timeout=ANSWER_WITHIN_S)
+def ask(api: Api, path: str) -> Answer | None:
+    """GET of the API; None when nothing answers there, or not in HTTP.
+
+    Whose certificate it is makes no difference: it is for another name than this machine's own, and
+    nothing secret is asked or told.
+    """
+    connection: http.client.HTTPConnection
+    if api.is_secure:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        connection = http.client.HTTPSConnection(
+            api.host, api.port, timeout=ANSWER_WITHIN_S, context=context
+        )
+    else:
+        connection = http.client.HTTPConnection(api.host, api.port, timeout=ANSWER_WITHIN_S)
     try:
         connection.request("GET", path)
         response = connection.getresponse()
@@ -131,18 +152,21 @@ def read_health(answer: Answer | None) -> dict[str, object] | None:
     return found if isinstance(found, dict) and "parts" in found else None
 
 
-def _is_api(found: Socket, api: tuple[str, int] | None, http_port: int) -> bool:
+def _is_api(found: Socket, api: Api | None, http_port: int) -> bool:
     """By the answer that came from there; if none came, by the settings."""
     if api is None:
         return found.port == http_port
-    return api == (to_connect_to(found.host), found.port)
+    return (api.host, api.port) == (to_connect_to(found.host), found.port)
 
 
-def _find_api(listening: list[Socket]) -> tuple[str, int] | None:
-    for found in listening:
-        api = to_connect_to(found.host), found.port
-        if read_health(ask(api, "/health")) is not None:
-            return api
+def _find_api(listening: list[Socket], config: Config) -> Api | None:
+    # As the settings of this command say first; the server may have been started with others.
+    is_secure = bool(config.tls_certificate)
+    for scheme in (is_secure, not is_secure):
+        for found in listening:
+            api = Api(to_connect_to(found.host), found.port, scheme)
+            if read_health(ask(api, "/health")) is not None:
+                return api
     return None
 
 
