@@ -74,6 +74,9 @@ class Config:
         " again, and wait over TCP.",
         low=10,
     )
+    update_kib_per_s: int = _setting(
+        0, "What all updates of devices together may send, KiB a second; 0 for no limit.", low=0
+    )
     max_sessions: int = _setting(
         200_000, "Devices over UDP whose sessions are kept at the same time.", low=1
     )

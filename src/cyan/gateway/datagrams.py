@@ -20,6 +20,9 @@ from cyan.wire.messages import encode_event
 MAX_HELD = 64
 """Messages that wait for a commit of some milliseconds. What is dropped comes again."""
 
+MAX_BURST = 64
+"""Chunks of an update in one go; the window of the transfer says how many may be under way."""
+
 ID_CHECKPOINT = 0x3FF
 """The stored row follows our own message ids in steps of 1024 at most: fewer than the margin that
 a restart leaves (gateway/store.py)."""
@@ -135,7 +138,7 @@ class DatagramLink(Link):
         elif kind == coap.ACK:
             self.exchange.on_ack(message)
         else:
-            self.exchange.on_reset(message.message_id)
+            self.on_reset(message.message_id)
 
     def _on_other_record(self, content_type: int, content: bytes) -> None:
         if content_type == ALERT and alerts.ends_session(content):
@@ -209,6 +212,16 @@ class DatagramLink(Link):
                 self._held.append(content)
             return
         self.host.send(self.records.seal_data(content), self.address)
+
+    def chunk_room(self) -> int:
+        return MAX_BURST if self._held is None else 0
+
+    def send_chunk(self, content: bytes) -> None:
+        # What the device says of it is none of the messages that its rate is meant for.
+        self.budget += 1
+        if self.exchange.next_message_id & ID_CHECKPOINT == 0:
+            self.host.mark_urgent(self)
+        self.transmit(content)
 
     def close(self) -> None:
         self.host.send(self.records.seal(ALERT, alerts.CLOSE_NOTIFY), self.address)

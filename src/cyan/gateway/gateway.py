@@ -49,6 +49,7 @@ from cyan.gateway.streams import StreamLink
 from cyan.gateway.tcp import Connection as StreamConnection
 from cyan.gateway.tcp import Listener
 from cyan.gateway.udp import DatagramSocket
+from cyan.gateway.updates import Updates
 from cyan.gateway.wheel import TICK_S, Wheel
 from cyan.ledgers.sync import DeviceLedgers
 from cyan.wire.dtls.record import CONNECTION_ID_BYTES, ServerRecords
@@ -132,6 +133,7 @@ class Gateway:
         )
         self.at = self._wheel.at
         self.announce = bus.publish
+        self.updates = Updates(self, config.update_kib_per_s * 1024)
         self._ledger_notices = LedgerNotices(self, ledgers, bus)
         self._attendance = Attendance(
             config, clock, devices, self._keeper, bus, self.at, self.emit, self._by_device.get
@@ -325,10 +327,7 @@ class Gateway:
             # A Hello that was held up on its way; the device speaks on its newer session.
             link.end("the device has a newer session")
             return
-        if present is None:
-            then(self._presence.was_online(device_id))
-        else:
-            then(present.is_online)
+        then(present.is_online if present else self._presence.was_online(device_id))
 
     def install(self, link: Link) -> None:
         """A Hello is kept: this is the device's session now, and has no subscriptions yet."""

@@ -15,6 +15,7 @@ from cyan.wire.messages import Hello, Subscribe
 if TYPE_CHECKING:
     from cyan.gateway.datagrams import DatagramLink
     from cyan.gateway.link import Link
+    from cyan.gateway.updates import Updates
 
 
 class Host(Protocol):
@@ -25,6 +26,7 @@ class Host(Protocol):
 
     ledgers: LedgerConversation
     ownership: Ownership
+    updates: "Updates"
 
     def send(self, datagram: bytes, address: bytes) -> None: ...
     def at(self, when_s: float, callback: Callable[[float], None]) -> None: ...

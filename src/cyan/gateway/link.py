@@ -26,6 +26,7 @@ from cyan.wire import coap
 from cyan.wire.errors import MalformedError, MisuseError
 from cyan.wire.exchange import EMPTY_ACK, Build, Exchange, OnResponse, Request
 from cyan.wire.messages import (
+    ChunkMissed,
     DescribePost,
     Goodbye,
     Hello,
@@ -34,6 +35,7 @@ from cyan.wire.messages import (
     Publish,
     Subscribe,
     TimeRequest,
+    UpdateAck,
     decode_request,
     encode_cloud_hello,
 )
@@ -113,6 +115,15 @@ class Link(ABC):
     def on_fresh_session(self, answer_to: int) -> None:
         """A Hello was admitted: the device's counters begin with it."""
 
+    @abstractmethod
+    def chunk_room(self) -> int:
+        """How many chunks of an update can be sent now; `Updates.on_room` tells when there is
+        more."""
+
+    @abstractmethod
+    def send_chunk(self, content: bytes) -> None:
+        """Send one chunk of an update, whose message id was taken just before. Hot path."""
+
     def name_device(self, hello: Hello) -> Hello:
         """The Hello with the device's id in it, where the transport said it before."""
         return hello
@@ -150,6 +161,8 @@ class Link(ABC):
             if self.exchange.is_new(message_id, now_s):
                 self.exchange.keep_answer(message_id, EMPTY_ACK)
                 self.exchange.on_response(message)
+                if not message.token:
+                    self.host.updates.on_other_response(self, message)
             return
         try:
             request = decode_request(message)
@@ -196,6 +209,14 @@ class Link(ABC):
         if isinstance(request, Hello):
             return hello.on_hello(session, self.name_device(request))
         assert session.device_id is not None
+        if isinstance(request, UpdateAck):
+            # A bit instead of an entry: there are thousands in one update.
+            self.exchange.keep_answer(message.message_id, EMPTY_ACK)
+            self.host.updates.on_ack(self, request)
+            return (fx.Reply(),)
+        if isinstance(request, ChunkMissed):
+            self.host.updates.on_missed(self, request)
+            return (fx.Reply(),)
         if isinstance(request, Subscribe):
             return subscriptions.on_subscribe(session, message, request)
         if isinstance(request, DescribePost):
@@ -214,6 +235,13 @@ class Link(ABC):
     def about(self) -> About:
         """What a conversation can ask about this device."""
         return self.host.about(self)
+
+    def on_reset(self, message_id: int) -> None:
+        """The device rejects a message of ours."""
+        if self.exchange.is_waiting_for(message_id):
+            self.exchange.on_reset(message_id)
+        else:
+            self.host.updates.on_reset(self, message_id)
 
     def _on_duplicate(self, message: coap.Message) -> None:
         answer = self.exchange.answer_to(message.message_id)

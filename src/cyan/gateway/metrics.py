@@ -46,6 +46,22 @@ events_undelivered = Counter(
     ["reason"],
     registry=REGISTRY,
 )
+updates_running = Gauge(
+    "cyan_updates_running", "Files that are being sent to devices now.", registry=REGISTRY
+)
+updates_ended = Counter(
+    "cyan_updates_ended",
+    "Files sent to devices, by outcome: done (the device has confirmed the end), refused,"
+    " interrupted, timeout, cancelled.",
+    ["outcome"],
+    registry=REGISTRY,
+)
+update_chunks = Counter("cyan_update_chunks", "Chunks of files sent to devices.", registry=REGISTRY)
+update_chunks_resent = Counter(
+    "cyan_update_chunks_resent",
+    "Of these the ones that were sent again, counted when a transfer ends.",
+    registry=REGISTRY,
+)
 
 # Children are looked up once: `labels` costs more than all else on the hot path.
 handshakes_full = handshakes.labels(kind="full")

@@ -20,6 +20,13 @@ MAX_UNSENT_BYTES: Final = 64 * 1024
 """What may wait in memory for a device that does not read. Events beyond it are not delivered; an
 answer beyond it ends the connection, since nothing that the device asks can be answered."""
 
+MAX_UNSENT_OF_UPDATE: Final = 16 * 1024
+"""What an update has waiting here: as much as the device takes in a fraction of a second, since
+whatever else it is sent waits behind that."""
+
+CHUNK_ROOM_BYTES: Final = 1200
+"""A frame of the largest chunk."""
+
 
 class Stream(Protocol):
     """A connection, as a link sees it."""
@@ -103,7 +110,7 @@ class StreamLink(Link):
         if kind <= coap.NON:
             self.on_message(message, now_s)
         elif kind == coap.RST:
-            self.exchange.on_reset(message.message_id)
+            self.on_reset(message.message_id)
         elif message.token:
             self.exchange.on_response(message)
         elif message.code == coap.EMPTY and not self.exchange.is_waiting_for(message.message_id):
@@ -135,6 +142,16 @@ class StreamLink(Link):
             self.end("it does not read what is sent")
             return
         self.stream.write(self._channel.seal(content))
+
+    def chunk_room(self) -> int:
+        return (MAX_UNSENT_OF_UPDATE - self.stream.unsent_bytes()) // CHUNK_ROOM_BYTES
+
+    def send_chunk(self, content: bytes) -> None:
+        self.stream.write(self._channel.seal(content))
+
+    def on_room(self) -> None:
+        """The connection takes more again."""
+        self.host.updates.on_room(self)
 
     def close(self) -> None:
         """Closing says it all; firmware connects again at once."""

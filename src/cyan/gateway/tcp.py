@@ -50,6 +50,14 @@ MAX_JOINED_BYTES: Final = 16 * 1024
 BACKLOG: Final = 2048
 """Connections that the kernel accepts for us meanwhile."""
 
+UPDATE_HIGH_BYTES: Final = 8 * 1024
+UPDATE_LOW_BYTES: Final = 4 * 1024
+"""Of what waits in a connection: above the one an update waits, below the other it goes on."""
+
+_NOTSENT_LOWAT: Final[int | None] = getattr(socket, "TCP_NOTSENT_LOWAT", None)
+"""Keeps the kernel from taking whole files: what is sent to a device meanwhile would wait behind
+them. Connections have it from the socket that accepts them."""
+
 _QUICKACK: Final[int | None] = getattr(socket, "TCP_QUICKACK", None)
 """Of Linux; it does not last (tcp(7)), so that it is set for each answer."""
 
@@ -62,6 +70,10 @@ class Reader(Protocol):
     def on_bytes(self, data: bytes, now_s: float) -> int: ...
 
     def on_closed(self) -> None: ...
+
+    def on_room(self) -> None:
+        """What was written has left, but for little."""
+        ...
 
     @property
     def is_asking(self) -> bool:
@@ -144,6 +156,10 @@ class Connection(asyncio.Protocol):
         elif self._step is _Step.ANSWER:
             self._fail()
 
+    def resume_writing(self) -> None:
+        if self.reader is not None:
+            self.reader.on_room()
+
     def eof_received(self) -> bool:
         return False
 
@@ -168,6 +184,7 @@ class Connection(asyncio.Protocol):
         self._step = _Step.OPEN
         self._request = bytearray()
         self._transport.write(response)
+        self._transport.set_write_buffer_limits(high=UPDATE_HIGH_BYTES, low=UPDATE_LOW_BYTES)
         self._listener.door.on_stream(self, claim, key, session)
 
     def on_refused(self) -> None:
@@ -294,6 +311,8 @@ class Listener:
 
     async def start(self, bound: socket.socket) -> None:
         loop = asyncio.get_running_loop()
+        if _NOTSENT_LOWAT is not None:
+            bound.setsockopt(socket.IPPROTO_TCP, _NOTSENT_LOWAT, UPDATE_HIGH_BYTES)
         self._server = await loop.create_server(
             lambda: Connection(self), sock=bound, backlog=BACKLOG
         )

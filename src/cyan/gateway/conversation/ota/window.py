@@ -1,0 +1,216 @@
+"""Which chunk is sent when: a sliding window with congestion control, in the current protocol.
+
+Chunks count from 1. The device acknowledges all up to one, and single ones beyond it. A chunk is
+lost when one that was sent three later has arrived (RFC 9002 §6.1.1); the window grows as in RFC
+5681 and shrinks as in RFC 9438. When nothing is heard for a while the first chunk that is open is
+sent once more, since a device answers a chunk that it has with all that it has (device-protocol.md
+§5.2.2).
+"""
+
+from collections import deque
+from typing import Final
+
+from cyan.wire.messages import UpdateAck
+
+INITIAL_CHUNKS: Final = 10
+"""RFC 6928."""
+
+MIN_CHUNKS: Final = 8
+"""However many are lost: 4 kB under way are less than any of these radios holds in its queues, and
+a radio that loses a tenth by itself would else keep the window shut."""
+
+REORDERED: Final = 3
+"""RFC 9002 §6.1.1, kPacketThreshold."""
+
+SHRINK: Final = 0.7
+"""RFC 9438 §4.6, beta of CUBIC."""
+
+FIRST_WAIT_S: Final = 2.0
+MIN_WAIT_S: Final = 0.6
+"""A device puts its acknowledgement off for 200 ms, and writes to its flash meanwhile."""
+MAX_WAIT_S: Final = 8.0
+
+
+class Window:
+    """`count` chunks, of which `limit` may lie beyond the last one acknowledged."""
+
+    __slots__ = (
+        "_again", "_limit", "_order", "_probe", "_probe_s", "_probes", "_quiet_since_s",
+        "_received", "_recovered", "_rtt_least_s", "_rtt_s", "_rtt_swing_s", "_sent", "_size",
+        "_timed", "_timed_s", "_top_size", "_wait_s", "arrived", "count", "next", "progress_s",
+        "resent",
+    )  # fmt: skip
+
+    def __init__(self, count: int, limit: int, now_s: float) -> None:
+        self.count = count
+        self.arrived = 0
+        """Chunks 1 to this one have arrived."""
+        self.next = 1
+        """The first chunk that was never sent."""
+        self.resent = 0
+        self.progress_s = now_s
+        """When a new chunk arrived last."""
+        self._limit = limit
+        # Chunks under way, with the number of their sending, which is the dictionary's order too.
+        self._sent: dict[int, int] = {}
+        self._order = 0
+        self._again: deque[int] = deque()
+        # Bit i: chunk arrived + 1 + i is there.
+        self._received = 0
+        self._size = float(min(INITIAL_CHUNKS, limit))
+        self._top_size = float(limit)
+        # Losses of what was sent up to here have shrunk the window already.
+        self._recovered = 0
+        self._quiet_since_s = now_s
+        self._wait_s = FIRST_WAIT_S
+        self._probes = 0
+        self._probe = 0
+        self._probe_s = 0.0
+        self._timed = 0
+        self._timed_s = 0.0
+        self._rtt_s = self._rtt_swing_s = 0.0
+        self._rtt_least_s = FIRST_WAIT_S
+
+    @property
+    def is_complete(self) -> bool:
+        return self.arrived >= self.count
+
+    @property
+    def size(self) -> float:
+        """Chunks that may be under way."""
+        return self._size
+
+    def take(self, now_s: float) -> int | None:
+        """The chunk to send now, None while the window is full. Hot path."""
+        sent = self._sent
+        if len(sent) >= self._size and not self._probes:
+            return None
+        chunk = self._next_again()
+        if chunk:
+            self.resent += 1
+            if chunk == self._timed:
+                # Nobody could tell which of the two was acknowledged (RFC 6298 §3).
+                self._timed = 0
+        else:
+            chunk = self.next
+            if chunk > self.count or chunk > self.arrived + self._limit:
+                return None
+            self.next = chunk + 1
+            if not self._timed:
+                self._timed, self._timed_s = chunk, now_s
+        self._probes = 0
+        if not sent:
+            self._quiet_since_s = now_s
+        self._order += 1
+        sent[chunk] = self._order
+        return chunk
+
+    def _next_again(self) -> int:
+        """A lost chunk that has not arrived after all, 0 if there is none."""
+        again = self._again
+        while again:
+            chunk = again.popleft()
+            if chunk > self.arrived and not self._received >> (chunk - self.arrived - 1) & 1:
+                return chunk
+        return 0
+
+    def on_ack(self, ack: UpdateAck, now_s: float) -> bool:
+        """Takes what the device has; False when it cannot be true, and is ignored. Hot path."""
+        arrived = ack.index
+        if arrived >= self.next:
+            return False
+        if arrived < self.arrived:
+            return True  # overtaken by a newer one
+        sent = self._sent
+        newest = count = 0
+        if arrived > self.arrived:
+            for chunk in range(self.arrived + 1, arrived + 1):
+                order = sent.pop(chunk, 0)
+                if order:
+                    count += 1
+                    newest = max(newest, self._order_of(chunk, order, now_s))
+            self._received >>= arrived - self.arrived
+            self.arrived = arrived
+            self.progress_s = now_s
+        # A chunk that was never sent cannot be there.
+        new = ack.bitmap & ((1 << (self.next - 1 - arrived)) - 1) & ~self._received
+        if new:
+            self._received |= new
+            self.progress_s = now_s
+            while new:
+                lowest = new & -new
+                new ^= lowest
+                chunk = arrived + lowest.bit_length()
+                order = sent.pop(chunk, 0)
+                if order:
+                    count += 1
+                    newest = max(newest, self._order_of(chunk, order, now_s))
+        if count:
+            self._quiet_since_s = now_s
+            self._measure(now_s)
+            self._adapt(count, newest)
+        return True
+
+    def _order_of(self, chunk: int, order: int, now_s: float) -> int:
+        """A probe that is acknowledged sooner than its way takes was not needed: what has arrived
+        is the first copy, which says nothing of those that were sent between the two."""
+        if chunk == self._probe:
+            self._probe = 0
+            if now_s - self._probe_s < 0.8 * self._rtt_least_s:
+                return 0
+        return order
+
+    def _adapt(self, count: int, newest: int) -> None:
+        lost = []
+        for chunk, order in self._sent.items():
+            if order > newest - REORDERED:
+                break
+            lost.append(chunk)
+        last_lost = 0
+        for chunk in lost:
+            last_lost = self._sent.pop(chunk)
+            self._again.append(chunk)
+        if last_lost > self._recovered:
+            self._shrink(self._size * SHRINK)
+        elif newest > self._recovered and self._size < self._limit:
+            if self._size < self._top_size:
+                self._size = min(self._size + count, self._limit)
+            else:
+                self._size += count / self._size
+
+    def _shrink(self, size: float) -> None:
+        # A device may allow less than what is least here.
+        self._size = self._top_size = min(max(size, MIN_CHUNKS), self._limit)
+        self._recovered = self._order
+
+    def _measure(self, now_s: float) -> None:
+        """The way there and back (RFC 6298 §2), by one chunk at a time."""
+        timed = self._timed
+        if timed and (timed <= self.arrived or self._received >> (timed - self.arrived - 1) & 1):
+            self._timed = 0
+            took_s = now_s - self._timed_s
+            self._rtt_least_s = min(self._rtt_least_s, took_s)
+            if self._rtt_s:
+                swing_s = abs(self._rtt_s - took_s)
+                self._rtt_swing_s += (swing_s - self._rtt_swing_s) / 4
+                self._rtt_s += (took_s - self._rtt_s) / 8
+            else:
+                self._rtt_s, self._rtt_swing_s = took_s, took_s / 2
+        if self._rtt_s:
+            wait_s = self._rtt_s + 4 * self._rtt_swing_s
+            self._wait_s = min(max(wait_s, MIN_WAIT_S), MAX_WAIT_S)
+
+    def on_time(self, now_s: float) -> None:
+        """After a silence the first open chunk may be sent again, whatever is under way."""
+        if not self._sent or now_s < self._quiet_since_s + self._wait_s:
+            return
+        first = self.arrived + 1
+        if self._sent.pop(first, 0):
+            self._again.appendleft(first)
+        self._probe, self._probe_s = first, now_s
+        self._probes = 1
+        self._quiet_since_s = now_s
+        self._wait_s = min(2 * self._wait_s, MAX_WAIT_S)
+        self._timed = 0
+        if self._size > MIN_CHUNKS:
+            self._shrink(self._size / 2)
