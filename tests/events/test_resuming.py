@@ -7,6 +7,7 @@ import pytest
 
 from cyan.events import log as log_module
 from cyan.events import store
+from cyan.events.model import GAP_EVENT
 from cyan.events.streams import Stream
 from tests.events.world import ADA, CLEO, LAMP, PUMP, World, names_in
 
@@ -153,7 +154,7 @@ async def test_prefix_and_device_hold_for_what_comes_again(world: World) -> None
 async def test_a_cursor_older_than_the_log_begins_with_what_there_is(world: World) -> None:
     await world.publish(*(world.event(f"n{number}") for number in range(5)))
     await world.db.write(lambda connection: store.trim(connection, 3))
-    assert await names_in(world.open(resume_after=1, with_ids=True)) == ["n3", "n4"]
+    assert await names_in(world.open(resume_after=1, with_ids=True)) == [GAP_EVENT, "n3", "n4"]
 
 
 async def test_a_cursor_at_the_end_reads_live_events_only(world: World) -> None:
@@ -162,3 +163,27 @@ async def test_a_cursor_at_the_end_reads_live_events_only(world: World) -> None:
     assert await names_in(stream) == []
     await world.publish(world.event("after"))
     assert await names_in(stream) == ["after"]
+
+
+async def test_a_reader_whose_cursor_is_older_than_the_log_is_told_once(world: World) -> None:
+    stream = world.open(with_ids=True)
+    await world.publish(*(world.event(f"n{number}") for number in range(10)))
+    chunk = await stream.next_chunk()
+    assert chunk is not None
+    seen = re.findall(rb"^id: (\S+)$", chunk, re.MULTILINE)
+    stream.close()
+    await world.db.write(lambda connection: store.trim(connection, 4))
+    at = {number: world.cursors.decode(cursor.decode()) for number, cursor in enumerate(seen, 1)}
+    late = world.open(with_ids=True, resume_after=at[3], prefix="n")
+    first = await late.next_chunk()
+    assert first is not None
+    told, *kept = first.decode().strip().split("\n\n")
+    assert told.splitlines()[1] == "event: particle/events/gap"
+    assert [each.splitlines()[1] for each in kept] == [f"event: n{n}" for n in range(4, 10)]
+    cursor = world.cursors.decode(told.splitlines()[0].removeprefix("id: "))
+    assert await names_in(world.open(with_ids=True, resume_after=cursor)) == [
+        f"n{n}" for n in range(4, 10)
+    ]
+    assert await names_in(world.open(with_ids=True, resume_after=at[4])) == [
+        f"n{n}" for n in range(4, 10)
+    ]

@@ -9,7 +9,7 @@ from cyan.core.ids import DeviceId, UserId, is_device_id
 from cyan.devices.model import DeviceClaimed, DeviceReleased
 from cyan.events.cursors import Cursors
 from cyan.events.log import Batch, EventLog
-from cyan.events.model import Event
+from cyan.events.model import GAP_EVENT, GAP_TEXT, INTERNAL_ORIGIN, Event
 from cyan.events.readers import Audience, Readers
 from cyan.events.streams import Replay, Stream, StreamFilter
 from cyan.events.subscriptions import DeviceSink, Owners, Subscriptions
@@ -23,6 +23,7 @@ class Hub:
 
     def __init__(self, log: EventLog, owners: Owners, cursors: Cursors, clock: Clock) -> None:
         self._event_log = log
+        self._clock = clock
         self._owners = owners
         self._subscriptions = Subscriptions(owners)
         self._readers = Readers(cursors, clock)
@@ -107,8 +108,12 @@ class Hub:
 
         Theirs at the time of publishing (the log is asked for that), and still theirs now.
         """
+        frames: list[bytes] = []
+        trimmed = self._event_log.trimmed_position
+        if after < trimmed:
+            frames.append(self._readers.frame(trimmed, self._gap(wanted.owner_id), with_id=True))
         found, up_to = self._event_log.read_of_owner(wanted.owner_id, after)
-        frames = [
+        frames += [
             self._readers.frame(position, event, with_id=True)
             for position, event in found
             if event.name.startswith(wanted.prefix)
@@ -116,6 +121,11 @@ class Hub:
             and self._is_still_theirs(wanted.owner_id, event)
         ]
         return frames, up_to
+
+    def _gap(self, owner_id: UserId) -> Event:
+        """For a reader of whom retention knew nothing. Whether any of what it deleted was theirs,
+        nobody knows any more."""
+        return Event(GAP_EVENT, GAP_TEXT, self._clock.now_ms(), INTERNAL_ORIGIN, owner_id, ttl_s=0)
 
     def _is_still_theirs(self, owner_id: UserId, event: Event) -> bool:
         if not is_device_id(event.origin):

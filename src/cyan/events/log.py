@@ -69,6 +69,11 @@ class EventLog:
         """The last position whose batch went to `on_committed`."""
         return self._committed
 
+    @property
+    def trimmed_position(self) -> int:
+        """The last position that retention deleted; 0 while there is none."""
+        return store.find_cursor(self._database, store.TRIMMED) or 0
+
     def append(self, event: Event, done: Done | None = None) -> None:
         """Take an event; `done` gets True on the loop after its commit, or False.
 
@@ -101,8 +106,7 @@ class EventLog:
 
         The stretch is at most SCAN_SPAN long and ends at `committed_position` at the latest.
         """
-        oldest = store.find_cursor(self._database, store.TRIMMED) or 0
-        after = max(after, oldest)
+        after = max(after, self.trimmed_position)
         up_to = min(after + SCAN_SPAN, self._committed)
         if up_to <= after:
             return [], self._committed

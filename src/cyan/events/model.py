@@ -27,6 +27,12 @@ RESERVED_PREFIXES = ("spark", "particle")
 INTERNAL_ORIGIN = "particle-internal"
 """Stands where a device id would in an event of the cloud itself (rest-api-core.md §10.5)."""
 
+GAP_EVENT = "particle/events/gap"
+"""Ours: tells a resuming reader that the log does not go back to where it was. Under a reserved
+prefix, so that nobody else can say it; whatever the reader's own prefix."""
+
+GAP_TEXT = b"Events after your cursor may have been deleted by retention."
+
 TEXT = 0
 """Content format of plain text, which is also what a missing one means."""
 
