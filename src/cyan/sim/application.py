@@ -15,6 +15,7 @@ from cyan.sim.behaviour import (
 )
 from cyan.sim.boards import DEFAULT_BOARD, Board
 from cyan.sim.chance import Chance
+from cyan.sim.firmware import Firmware
 from cyan.sim.reliability import NEVER
 from cyan.sim.waves import RunningVariable
 from cyan.wire.describe import (
@@ -60,6 +61,7 @@ class Application:
         seed: str,
         events_made: int = 0,
         board: Board = DEFAULT_BOARD,
+        firmware: Firmware | None = None,
     ) -> None:
         self._device = {DEVICE_ID: device_id, DEVICE_NAME: name}
         self._behaviour = behaviour
@@ -68,11 +70,8 @@ class Application:
         self._variables: dict[str, RunningVariable] = {}
         self._schedule: list[_Slot] = []
         self.events_made = events_made
-        types = {variable.name: variable.type for variable in behaviour.variables}
-        self.application_describe = encode_application(
-            ApplicationDescribe(tuple(self._functions), types)
-        )
-        self.system_describe = describing.encode_system(device_id, board)
+        self.application_describe = describe_application(behaviour)
+        self.system_describe = describing.encode_system(device_id, board, firmware)
         describing.check_room(self.application_describe, self.system_describe, board)
         self.boot(0.0)
         self.halt()
@@ -93,6 +92,11 @@ class Application:
             _Slot(event, Chance(self._seed, "event", str(number)), at)
             for number, event in enumerate(self._behaviour.events)
         ]
+
+    def on_online(self, at: float) -> None:
+        """What is published once after each boot is due."""
+        for slot in self._schedule:
+            slot.on_online(at)
 
     def halt(self) -> None:
         """Publishes nothing more."""
@@ -155,30 +159,48 @@ class Application:
         return wanted
 
     def _fill(self, place: str, at: float) -> str:
-        if place == COUNTER:
-            return str(self.events_made)
+        # Images of the simulated platform may have variables of any name.
         variable = self._variables.get(place)
-        return self._device[place] if variable is None else variable.text_at(at)
+        if variable is not None:
+            return variable.text_at(at)
+        return str(self.events_made) if place == COUNTER else self._device[place]
+
+
+def describe_application(behaviour: Behaviour) -> bytes:
+    """The application describe of what does this."""
+    types = {variable.name: variable.type for variable in behaviour.variables}
+    functions = tuple(function.name for function in behaviour.functions)
+    return encode_application(ApplicationDescribe(functions, types))
 
 
 class _Slot:
     """When an event comes next."""
 
-    __slots__ = ("_chance", "_nominal_at", "at", "event")
+    __slots__ = ("_chance", "_is_new", "_nominal_at", "at", "event")
 
     def __init__(self, event: Event, chance: Chance, started_at: float) -> None:
         self.event = event
         self._chance = chance
-        self._nominal_at = started_at + chance.draw() * event.interval_s
+        self._is_new = True
+        first_s = NEVER if event.interval_s is None else chance.draw() * event.interval_s
+        self._nominal_at = started_at + first_s
         self.at = self._nominal_at
 
     def due_at(self) -> float:
         return self.at
 
+    def on_online(self, at: float) -> None:
+        if self.event.interval_s is None and self._is_new:
+            self._is_new = False
+            self.at = at
+
     def take(self) -> float:
         """When it was due; the next time is an interval later, give or take the jitter."""
         taken = self.at
         event = self.event
+        if event.interval_s is None:
+            self.at = NEVER
+            return taken
         self._nominal_at += event.interval_s
         self.at = self._nominal_at
         if event.jitter:

@@ -111,14 +111,15 @@ class Ack(Enum):
 
 
 class Event(msgspec.Struct, frozen=True):
-    """Published every `interval_s` seconds, each time at most `jitter` of that earlier or later.
+    """Published every `interval_s` seconds, each time at most `jitter` of that earlier or later;
+    where that is None once after each boot, when the device has come online.
 
     `data` is a template of text or bytes; text is padded with dots to `size_bytes` where shorter.
     """
 
     name: str
     data: Template | bytes
-    interval_s: float
+    interval_s: float | None
     jitter: float = 0.0
     content_format: int = coap.TEXT
     ack: Ack = Ack.WITH

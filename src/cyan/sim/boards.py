@@ -12,7 +12,7 @@ from cyan.sim.platforms import (
     Platform,
     Transport,
 )
-from cyan.wire.messages import NO_VERSION, Hello
+from cyan.wire.messages import COMPRESSED_OTA, NO_VERSION, OTA_V3, Hello
 
 UDP_PING_TIMEOUT_S: Final = 30.0
 TCP_PING_TIMEOUT_S: Final = 10.0
@@ -50,19 +50,32 @@ class Board(msgspec.Struct, frozen=True):
         """Silence after a ping that ends the connection."""
         return TCP_PING_TIMEOUT_S if self.transport is Transport.TCP else UDP_PING_TIMEOUT_S
 
+    @property
+    def hello_flags(self) -> int:
+        """What Hello says that it can do."""
+        is_newer = self.platform.gen >= _GEN_3
+        return self.generation.hello_flags | (self.generation.gen3_flags if is_newer else 0)
+
+    @property
+    def has_current_updates(self) -> bool:
+        """Whether it takes updates by the current protocol, not by the legacy one (§5)."""
+        return bool(self.hello_flags & OTA_V3)
+
+    @property
+    def takes_compressed(self) -> bool:
+        """Whether updates may be compressed (§5.3)."""
+        return bool(self.hello_flags & COMPRESSED_OTA)
+
     def hello(self, device_id: str) -> Hello:
         """Its Hello, with no product compiled in (device-protocol.md §3.2).
 
         The device id, 24 hex digits, is in it on UDP only; on TCP the handshake tells it.
         """
         generation = self.generation
-        flags = generation.hello_flags
-        if self.platform.gen >= _GEN_3:
-            flags |= generation.gen3_flags
         hello = Hello(
             product_id=self.platform.id,
             product_version=NO_VERSION,
-            flags=flags,
+            flags=self.hello_flags,
             platform_id=self.platform.id,
             device_id=bytes.fromhex(device_id) if self.transport is Transport.UDP else b"",
         )

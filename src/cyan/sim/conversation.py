@@ -23,7 +23,15 @@ from cyan.sim.facts import (
 from cyan.sim.introduction import Introduction, Told
 from cyan.sim.platforms import Transport
 from cyan.sim.posting import Part
-from cyan.sim.reliability import NEVER, Detail, Outstanding, Pending, Purpose, Received
+from cyan.sim.reliability import (
+    NEVER,
+    Detail,
+    Outstanding,
+    Pending,
+    Purpose,
+    Reaction,
+    Received,
+)
 from cyan.sim.session import Memory, Numbers
 from cyan.sim.vitals import Vitals
 from cyan.wire import coap
@@ -74,7 +82,7 @@ class Link(Told, Protocol):
     def on_accepted(self) -> None:
         """The server has answered: Hello is acknowledged, or the resumption's first message."""
 
-    def on_online(self) -> None:
+    def on_online(self, now: float) -> None:
         """All that is said first is acknowledged."""
 
     def on_fact(self, fact: Fact) -> None:
@@ -83,8 +91,27 @@ class Link(Told, Protocol):
     def reset(self, how: str, now: float) -> None:
         """Does what the server asks: `reboot`, `safe mode`, `dfu` or `network` (§3.11)."""
 
+    def restart_updated(self, now: float) -> None:
+        """Restarts after an update, without Goodbye (§5.1, §5.2.3)."""
+
+    def restart_timed_out(self, now: float) -> None:
+        """Restarts because an update did not come to its end (§5.1)."""
+
     def vitals(self, now: float) -> Vitals:
         """What the device has counted since its boot."""
+
+
+class Transfer(Protocol):
+    """An update on its way to the device, for as long as it runs."""
+
+    def deadline(self) -> float:
+        """When `on_deadline` has to be called."""
+
+    def on_deadline(self, now: float) -> None:
+        """Does what is due; it may end the connection."""
+
+    def abandon(self, now: float, *, is_sudden: bool) -> None:
+        """The connection is over; after a sudden end nothing could be written down."""
 
 
 class Profile(msgspec.Struct, frozen=True):
@@ -113,6 +140,7 @@ class Conversation:
         self.link = link
         self.outstanding = outstanding
         self.received = Received()
+        self.transfer: Transfer | None = None
         self.waits_for_hello = False
         self._hello = profile.hello
         self._introduction = Introduction(
@@ -174,6 +202,10 @@ class Conversation:
     def publish(self, due: DueEvent, now: float) -> None:
         """Publishes an event of the application, cut to what its firmware sends."""
         confirmable = due.event.ack.is_confirmable(not self.is_stream)
+        if self.transfer is not None:
+            # Firmware tells its application that it is busy (§2.7).
+            self.link.on_fact(EventSkipped())
+            return
         if confirmable and self.outstanding.count(Purpose.EVENT) >= MAX_OUTSTANDING_EVENTS:
             self.link.on_fact(EventSkipped())
             return
@@ -234,7 +266,7 @@ class Conversation:
         self.link.on_accepted()
         self._introduction.say_after_hello(now)
         if self.is_stream:
-            self._become_online()
+            self._become_online(now)
 
     def on_acknowledgement(self, message: coap.Message, now: float) -> None:
         """Takes an ACK; one that fits nothing outstanding is swallowed on UDP."""
@@ -246,7 +278,9 @@ class Conversation:
             return
         self._on_settled(pending, message.code, now)
         if not self.waits_for_hello and self._has_said_all():
-            self._become_online()
+            self._become_online(now)
+        if isinstance(pending.detail, Reaction):
+            pending.detail.run(now)
 
     def set_clock(self, message: coap.Message) -> None:
         """Takes a 2.05 for the time, as firmware does with any that answers no describe (§2.1)."""
@@ -257,8 +291,11 @@ class Conversation:
         """The server knows these describes, as far as the device can tell."""
         self._introduction.on_described(flags)
 
-    def abandon(self) -> None:
+    def abandon(self, now: float, *, is_sudden: bool = False) -> None:
         """Gives up everything unacknowledged, as firmware does when a connection ends."""
+        if self.transfer is not None:
+            self.transfer.abandon(now, is_sudden=is_sudden)
+            self.transfer = None
         for pending in self.outstanding.clear():
             self._settle_event(pending, Outcome.GIVEN_UP)
 
@@ -268,7 +305,7 @@ class Conversation:
             self.outstanding.deadline(),
             self.received.deadline,
             self._hello_deadline,
-            self._keep_alive_deadline(),
+            self._keep_alive_deadline() if self.transfer is None else self.transfer.deadline(),
         )
 
     def on_deadline(self, now: float) -> None:
@@ -279,7 +316,12 @@ class Conversation:
         if self._hello_deadline <= now:
             self.link.end(EndReason.MESSAGE_TIMEOUT, now)
             return
-        if self._keep_alive_deadline() <= now:
+        if self.transfer is not None:
+            # There are no pings during an update (§2.7).
+            if self.transfer.deadline() <= now:
+                self.transfer.on_deadline(now)
+                return
+        elif self._keep_alive_deadline() <= now:
             if self._ping_sent_at is not None:
                 self.link.end(EndReason.PING_TIMEOUT, now)
                 return
@@ -303,10 +345,10 @@ class Conversation:
             return self._ping_sent_at + self.board.ping_timeout_s
         return self._quiet_since + self.board.keep_alive_s
 
-    def _become_online(self) -> None:
+    def _become_online(self, now: float) -> None:
         if not self.is_online:
             self.is_online = True
-            self.link.on_online()
+            self.link.on_online(now)
 
     def _note(self, message_id: int, acknowledgement: bytes | None, now: float) -> None:
         # On TCP nothing is remembered: what comes again is done again (§1.3.3).

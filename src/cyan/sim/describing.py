@@ -10,6 +10,7 @@ from typing import Final
 import msgspec
 
 from cyan.sim.boards import Board
+from cyan.sim.firmware import Firmware
 from cyan.sim.generations import Describing
 from cyan.wire.describe import (
     Module,
@@ -36,13 +37,25 @@ class TooLongError(ValueError):
     """The application is too large for its firmware; the text says how much."""
 
 
-def system_describe(device_id: str, board: Board) -> SystemDescribe:
-    """The modules of a board, all in order; the application's hash and the numbers of a modem are
-    the device's own, over all its boots."""
-    digest = hashlib.sha256(f"cyan.sim/application/{device_id}".encode()).digest()
-    describe = SystemDescribe(_modules(board, digest))
+def factory_modules(device_id: str, board: Board) -> tuple[Module, ...]:
+    """The modules that a board comes with, all in order; the application's hash is the device's
+    own, over all its boots."""
+    return _modules(board, _digest(device_id))
+
+
+def system_describe(
+    device_id: str, board: Board, firmware: Firmware | None = None
+) -> SystemDescribe:
+    """The modules of a board that runs `firmware`, or what it came with; the numbers of a modem are
+    the device's own."""
+    if firmware is None:
+        describe = SystemDescribe(factory_modules(device_id, board))
+    else:
+        told = firmware if board.platform.gen == _HOST else firmware.judged()
+        describe = SystemDescribe(told.modules, assets=told.assets)
     if not board.platform.is_cellular:
         return describe
+    digest = _digest(device_id)
     digits = f"{int.from_bytes(digest, 'big'):020}"
     return msgspec.structs.replace(
         describe,
@@ -52,9 +65,9 @@ def system_describe(device_id: str, board: Board) -> SystemDescribe:
     )
 
 
-def encode_system(device_id: str, board: Board) -> bytes:
+def encode_system(device_id: str, board: Board, firmware: Firmware | None = None) -> bytes:
     """The system describe in the form of the board's firmware."""
-    describe = system_describe(device_id, board)
+    describe = system_describe(device_id, board, firmware)
     if board.generation.has_protobuf_describe:
         return encode_system_protobuf(describe)
     return encode_system_json(describe, board.platform.id)
@@ -75,6 +88,10 @@ def check_room(application: bytes, system: bytes, board: Board) -> None:
             f"functions and variables are too many for Device OS {board.generation.name}: "
             f"their describe has {len(application)} bytes where {room - len(system)} have room"
         )
+
+
+def _digest(device_id: str) -> bytes:
+    return hashlib.sha256(f"cyan.sim/application/{device_id}".encode()).digest()
 
 
 def _modules(board: Board, app_hash: bytes) -> tuple[Module, ...]:

@@ -20,8 +20,11 @@ from cyan.sim.channel import Channel
 from cyan.sim.conversation import Conversation, Profile
 from cyan.sim.dtls import DtlsChannel
 from cyan.sim.facts import EndReason, Fact, Host, State, StateChanged, StreamHost
+from cyan.sim.firmware import Firmware, generation_of, make_hello
+from cyan.sim.flash import Flash, MemoryFlash, Storage
 from cyan.sim.generations import GENERATIONS, Generation
 from cyan.sim.identity import Identity
+from cyan.sim.images import read_image
 from cyan.sim.lightssl import LightsslChannel
 from cyan.sim.platforms import Platform, Transport
 from cyan.sim.reliability import NEVER, Outstanding
@@ -34,9 +37,12 @@ from cyan.sim.session import (
     restore_session,
     store_session,
 )
+from cyan.sim.updatefaults import Troubles
+from cyan.sim.updater import Updater
 from cyan.sim.vitals import Vitals
 from cyan.wire import coap
 from cyan.wire.errors import MalformedError
+from cyan.wire.messages.special import UPDATES_ENABLED
 
 ServerKey = ec.EllipticCurvePublicKey | rsa.RSAPublicKey
 """P-256 for a board that connects by UDP, RSA-2048 for one that connects by TCP."""
@@ -54,6 +60,8 @@ MAX_BACKOFF_S: Final = 128.0
 
 _TOKENS: Final = 256
 _SAFE_MODE: Final = "safe mode"
+_RESET_BY_UPDATE: Final = "update"
+_RESET_BY_TIMEOUT: Final = "update_timeout"
 _RESETS: Final = {"reboot": "user", _SAFE_MODE: "safe_mode"}
 """What the server asks for by `spark/device/reset`, and the reason that the device then tells."""
 _UNHURRIED: Final = (EndReason.PING_TIMEOUT, EndReason.RESTART)
@@ -64,7 +72,8 @@ class Device:
 
     A board that connects by TCP has an RSA key for its server's, and a `StreamHost`. Without a
     `generation` it runs the newest Device OS that there is for it. `last_reset` is told to the
-    server as the reason of its last reset.
+    server as the reason of its last reset. Updates are collected in `flash`; `troubles` are what
+    goes wrong with them.
     """
 
     def __init__(
@@ -80,21 +89,35 @@ class Device:
         claim_code: str | None = None,
         last_reset: str | None = None,
         stored: StoredDevice | None = None,
+        flash: Flash | None = None,
+        troubles: Troubles | None = None,
     ) -> None:
-        self.board = Board(platform, generation or GENERATIONS[platform.newest])
+        firmware, partial = (None, None) if stored is None else (stored.firmware, stored.partial)
+        self._platform = platform
+        self._generation = generation or GENERATIONS[platform.newest]
+        self._behaviour = behaviour
+        self._seed = seed
+        self.board = self._board_of(firmware)
         self.claim_code = claim_code
         self.identity = identity
-        self.is_in_safe_mode = False
+        self.is_in_safe_mode = firmware is not None and not firmware.is_complete
         self.last_reset = last_reset
         self.state = State.OFFLINE
         self._host = host
         # The seed decides every random byte, so that a run can be had again.
         self._random = Random(f"{seed}/{identity.device_id}")  # noqa: S311
-        self._own_application = self._install(behaviour, seed)
-        self._application = self._own_application
+        self.updater = Updater(
+            identity.device_id,
+            self.board,
+            Storage(MemoryFlash() if flash is None else flash, partial),
+            firmware,
+            troubles,
+        )
+        self._application = self._load_application()
         self._numbers = Numbers(1, self._random.randrange(_TOKENS))
         self._outstanding = Outstanding(self._random)
-        self._profile = Profile(self.board.hello(identity.device_id), self.board)
+        self._profile = self._make_profile()
+        self._server_public_key = server_public_key
         self._channel = self._open_channel(server_public_key)
         self._connect_at = NEVER
         self._failed_attempts = 0
@@ -165,6 +188,8 @@ class Device:
             self._application.events_made + ahead,
             None if self.session is None else store_session(self.session, ahead),
             used_claim_code=self._given_claim_code if self.claim_code is None else None,
+            firmware=self.updater.firmware,
+            partial=self.updater.storage.partial,
         )
 
     def deadline(self) -> float:
@@ -212,7 +237,7 @@ class Device:
             # The server closes a connection over which a Goodbye came.
             reason = EndReason.STOPPED
         if self._conversation is not None:
-            self._conversation.abandon()
+            self._conversation.abandon(now, is_sudden=reason.is_sudden)
         self._conversation = None
         self._requests = None
         keeps_session = reason.keeps_session and self.board.transport is Transport.UDP
@@ -233,8 +258,9 @@ class Device:
         self._is_accepted = True
         self._failed_attempts = 0
 
-    def on_online(self) -> None:
+    def on_online(self, now: float) -> None:
         """The device breathes cyan."""
+        self._application.on_online(now)
         self._change(State.ONLINE)
 
     def on_fact(self, fact: Fact) -> None:
@@ -244,17 +270,27 @@ class Device:
     def reset(self, how: str, now: float) -> None:
         """Connects anew, after a boot if it is one; in safe mode no application runs."""
         if how in _RESETS:
-            self.is_in_safe_mode = how == _SAFE_MODE
-            self.last_reset = _RESETS[how]
-            events_made = self._application.events_made
-            self._application = self._own_application
-            if self.is_in_safe_mode:
-                self._application = self._install(Behaviour(), "")
-            self._application.events_made = events_made
-            self._application.boot(now)
-            self._started_at = now
-            self._attempts = self._disconnects = 0
+            self._boot(_RESETS[how], now, is_safe=how == _SAFE_MODE)
         self.end(EndReason.RESTART, now)
+
+    def restart_updated(self, now: float) -> None:
+        """Boots what was installed, and connects anew."""
+        self.end(EndReason.RESTART, now)
+        self._boot(_RESET_BY_UPDATE, now)
+
+    def restart_timed_out(self, now: float) -> None:
+        """Boots because an update did not come to its end, and connects anew."""
+        self.end(EndReason.RESTART, now)
+        self._boot(_RESET_BY_TIMEOUT, now)
+
+    def enable_updates(self, now: float, *, enabled: bool) -> None:
+        """Does what the application asks, and tells it to the server (§3.11)."""
+        if self.updater.is_enabled == enabled:
+            return
+        self.updater.is_enabled = enabled
+        conversation = self._conversation
+        if conversation is not None and conversation.is_online:
+            conversation.say_system_event(UPDATES_ENABLED, b"true" if enabled else b"false", now)
 
     def vitals(self, now: float) -> Vitals:
         """What it has counted since its boot."""
@@ -305,10 +341,57 @@ class Device:
         elif conversation.is_stream or not conversation.waits_for_hello:
             requests.on_request(message, now)
 
-    def _install(self, behaviour: Behaviour, seed: str) -> Application:
+    def _boot(self, last_reset: str, now: float, *, is_safe: bool = False) -> None:
+        firmware = self.updater.firmware
+        board = self._board_of(firmware)
+        is_other, self.board = board != self.board, board
+        self.is_in_safe_mode = is_safe or (firmware is not None and not firmware.is_complete)
+        self.last_reset = last_reset
+        self.updater.boot(board)
+        events_made = self._application.events_made
+        self._application = self._load_application()
+        self._application.events_made = events_made
+        self._application.boot(now)
+        self._profile = self._make_profile()
+        if is_other:
+            # What another Device OS has in memory it cannot read.
+            self._channel = self._open_channel(self._server_public_key)
+            self._peers = self._fingerprint_peers(self._server_public_key)
+        self._started_at = now
+        self._attempts = self._disconnects = 0
+
+    def _board_of(self, firmware: Firmware | None) -> Board:
+        generation = self._generation
+        if firmware is not None:
+            generation = generation_of(self._platform, firmware, generation)
+        return Board(self._platform, generation)
+
+    def _load_application(self) -> Application:
+        """What runs now: in safe mode nothing, else what was installed, else what it came with."""
+        firmware = self.updater.firmware
+        behaviour = self._behaviour
+        if self.is_in_safe_mode:
+            behaviour = Behaviour()
+        elif firmware is not None and firmware.body is not None:
+            behaviour = read_image(firmware.body)
         device_id = self.identity.device_id
-        name = self.identity.name
-        return Application(device_id, name, behaviour, f"{seed}/{device_id}", board=self.board)
+        return Application(
+            device_id,
+            self.identity.name,
+            behaviour,
+            f"{self._seed}/{device_id}",
+            board=self.board,
+            firmware=firmware,
+        )
+
+    def _make_profile(self) -> Profile:
+        hello = make_hello(
+            self.board,
+            self.identity.device_id,
+            self.updater.firmware,
+            is_in_safe_mode=self.is_in_safe_mode,
+        )
+        return Profile(hello, self.board)
 
     def _open_channel(self, server_public_key: ServerKey) -> Channel:
         device_id = bytes.fromhex(self.identity.device_id)

@@ -24,6 +24,8 @@ class EndReason(Enum):
     SLEEP = "sleep"
     REBOOT = "reboot"
     POWER_CUT = "power cut"
+    UPDATE_ERROR = "update error"
+    UPDATE_TIMEOUT = "update timeout"
 
     MESSAGE_TIMEOUT = "message timeout"
     RESET = "reset by the server"
@@ -46,7 +48,14 @@ class EndReason(Enum):
             EndReason.SLEEP,
             EndReason.REBOOT,
             EndReason.POWER_CUT,
+            EndReason.UPDATE_ERROR,
+            EndReason.UPDATE_TIMEOUT,
         )
+
+    @property
+    def is_sudden(self) -> bool:
+        """Whether the device could write nothing down before."""
+        return self in (EndReason.POWER_CUT, EndReason.MEMORY_LOST)
 
 
 class StateChanged(msgspec.Struct, frozen=True):
@@ -90,7 +99,8 @@ class EventSettled(msgspec.Struct, frozen=True, gc=False):
 
 
 class EventSkipped(msgspec.Struct, frozen=True):
-    """It was time for an event, and too many still wait for their acknowledgement."""
+    """It was time for an event, and too many still wait for their acknowledgement, or an update is
+    under way."""
 
 
 class EventReceived(msgspec.Struct, frozen=True):
@@ -113,6 +123,27 @@ class ClockSet(msgspec.Struct, frozen=True):
     unix_s: int
 
 
+class UpdateBegan(msgspec.Struct, frozen=True):
+    """The device takes a file of `size_bytes`, the first `offset_bytes` of which it has already."""
+
+    size_bytes: int
+    offset_bytes: int
+
+
+class UpdateEnded(msgspec.Struct, frozen=True):
+    """An update has come to its end: with `code` 0 the device restarts to use the file, whose
+    SHA-256 is told; else an error of Device OS is why it does not."""
+
+    code: int
+    sha256: bytes = b""
+
+
+class UpdatesPending(msgspec.Struct, frozen=True):
+    """The server has told whether an update waits for the device."""
+
+    is_pending: bool
+
+
 class FaultHappened(msgspec.Struct, frozen=True):
     """A fault of this kind began `at_s` seconds after the device's start, for `for_s` seconds."""
 
@@ -130,6 +161,9 @@ Fact = (
     | EventReceived
     | Answered
     | ClockSet
+    | UpdateBegan
+    | UpdateEnded
+    | UpdatesPending
     | FaultHappened
 )
 

@@ -17,6 +17,7 @@ from cyan.sim.platforms import OTA_CHUNK_BYTES, Transport
 from cyan.sim.posting import Part, Posting
 from cyan.sim.reliability import Detail, Purpose
 from cyan.sim.session import Memory, Numbers, Synced, checksum
+from cyan.sim.updater import Updater
 from cyan.wire.messages import (
     APPLICATION,
     SYSTEM,
@@ -39,6 +40,7 @@ from cyan.wire.messages.special import (
 
 _RADIO_PATCH: Final = "1.29"
 _GEN_1: Final = 1
+_FLAGS: Final = (b"false", b"true")
 
 
 class Told(Protocol):
@@ -49,6 +51,8 @@ class Told(Protocol):
     last_reset: str | None
     """Why it was reset; None once that is said."""
     is_in_safe_mode: bool
+    updater: Updater
+    """Whose flags are told."""
 
 
 class Speaker(Protocol):
@@ -189,8 +193,9 @@ class Introduction:
 
     def _say_updates(self, now: float) -> None:
         if self._generation.tells_update_flags:
-            self._speaker.say_system_event(UPDATES_ENABLED, b"true", now)
-            self._speaker.say_system_event(UPDATES_FORCED, b"false", now)
+            updater = self._told.updater
+            self._speaker.say_system_event(UPDATES_ENABLED, _FLAGS[updater.is_enabled], now)
+            self._speaker.say_system_event(UPDATES_FORCED, _FLAGS[updater.is_forced], now)
 
     def _say_application(self, now: float) -> None:
         synced, current = self._memory.synced, self._current()

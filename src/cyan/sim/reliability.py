@@ -3,9 +3,12 @@
 Numbers as in Device OS (device-protocol.md §2.2).
 """
 
+from collections.abc import Callable
 from enum import Enum
 from random import Random
 from typing import Final, TypeAlias
+
+import msgspec
 
 from cyan.sim.posting import Part
 from cyan.wire.messages import Publish
@@ -36,11 +39,18 @@ class Purpose(Enum):
     EVENT = "event"
     ANSWER = "answer"
     GOODBYE = "goodbye"
+    UPDATE = "update"
 
 
-Detail: TypeAlias = Publish | Part | int | None
+class Reaction(msgspec.Struct, frozen=True):
+    """What to do, and at what time, once a message is acknowledged; it may end the connection."""
+
+    run: Callable[[float], None]
+
+
+Detail: TypeAlias = Publish | Part | Reaction | int | None
 """What an acknowledgement is about beside the purpose: the application's event, the message of a
-describe, the flags of a describe that was asked for and is complete."""
+describe, what follows, the flags of a describe that was asked for and is complete."""
 
 
 class Pending:

@@ -5,7 +5,17 @@ from typing import Final, TextIO
 
 import msgspec
 
-from cyan.sim.facts import EndReason, EventReceived, Fact, FaultHappened, State, StateChanged
+from cyan.sim.facts import (
+    EndReason,
+    EventReceived,
+    Fact,
+    FaultHappened,
+    State,
+    StateChanged,
+    UpdateBegan,
+    UpdateEnded,
+    UpdatesPending,
+)
 from cyan.sim.faults import FOREVER
 from cyan.sim.identity import Identity
 from cyan.sim.statistics import Statistics
@@ -37,6 +47,10 @@ class Reporter:
     `{"device", "received", "data"}` for each event that its application got,
     `{"device", "fault", "at_s", "for_s"}` for each fault of a device, with no `for_s` where it ends
     at once or never,
+    `{"device", "update": "began", "size_bytes", "offset_bytes"}` for each update that a device
+    takes, `{"device", "update": "applied", "sha256"}` (of the file) or
+    `{"device", "update": "failed", "code"}` at its end, where it is not interrupted,
+    `{"device", "updates_pending": true}` or false when the server tells it,
     `{"ready": true, "seed", "devices": [{"id", "name", "transport", "public_key"}]}` once all are
     online, `{"statistics": {…}, "seed"}` at the end. The words for people leave out single devices,
     but for the first of those that did not come online, once for each reason.
@@ -62,6 +76,16 @@ class Reporter:
             case EventReceived():
                 data = fact.data.decode(errors="replace")
                 self._print_json({"device": device_id, "received": fact.name, "data": data})
+            case UpdateBegan():
+                line = {"device": device_id, "update": "began", "size_bytes": fact.size_bytes}
+                self._print_json(line | {"offset_bytes": fact.offset_bytes})
+            case UpdateEnded(code=0):
+                sha256 = fact.sha256.hex()
+                self._print_json({"device": device_id, "update": "applied", "sha256": sha256})
+            case UpdateEnded():
+                self._print_json({"device": device_id, "update": "failed", "code": fact.code})
+            case UpdatesPending():
+                self._print_json({"device": device_id, "updates_pending": fact.is_pending})
             case FaultHappened():
                 line = {"device": device_id, "fault": fact.kind, "at_s": round(fact.at_s, _DIGITS)}
                 if 0.0 < fact.for_s < FOREVER:

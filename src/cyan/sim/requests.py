@@ -7,9 +7,13 @@ from collections.abc import Callable
 from typing import Final
 
 from cyan.sim.conversation import Conversation
-from cyan.sim.facts import Answered, EndReason, EventReceived
+from cyan.sim.facts import Answered, EndReason, EventReceived, UpdatesPending
 from cyan.sim.reliability import Purpose
 from cyan.sim.serving import Serving
+from cyan.sim.updates_current import PATHS as CURRENT_PATHS
+from cyan.sim.updates_current import CurrentUpdates
+from cyan.sim.updates_legacy import PATHS as LEGACY_PATHS
+from cyan.sim.updates_legacy import LegacyUpdates
 from cyan.wire import coap
 from cyan.wire.errors import MalformedError
 from cyan.wire.messages import (
@@ -29,9 +33,15 @@ from cyan.wire.messages import (
     encode_function_result,
     encode_variable_value_answer,
 )
-from cyan.wire.messages.special import CLAIMED_PREFIX, RESET, UPDATES_FORCED
+from cyan.wire.messages.special import (
+    CLAIMED_PREFIX,
+    RESET,
+    UPDATES_FORCED,
+    UPDATES_PENDING,
+)
 
 _FORCE_HANDSHAKE: Final = 1
+_FLAGS: Final = (b"false", b"true")
 
 
 class Requests:
@@ -42,6 +52,7 @@ class Requests:
         self._generation = conversation.board.generation
         self._link = conversation.link
         self._serving = Serving(conversation)
+        self._updates: CurrentUpdates | LegacyUpdates | None = None
 
     def on_request(self, message: coap.Message, now: float) -> None:
         """Takes a confirmable or non-confirmable message."""
@@ -51,6 +62,9 @@ class Requests:
             if message.message_id in received:
                 self._repeat(message.message_id)
                 return
+        if self._is_update(message):
+            self._take_update(message, now)
+            return
         try:
             request = decode_server_request(message)
         except MalformedError:
@@ -79,12 +93,27 @@ class Requests:
                 conversation.acknowledge(message, now, fresh_id=True)
             case CloudHello():
                 conversation.acknowledge(message, now)
+                self._link.updater.told_hello()
                 if conversation.waits_for_hello:
                     conversation.on_hello_answered(now)
             case Unknown() | LedgerPost():
                 if message.code == coap.CONTENT:
                     conversation.set_clock(message)
                 conversation.leave_unacknowledged(message, now)
+
+    def _is_update(self, message: coap.Message) -> bool:
+        if not message.options or message.options[0][0] != coap.URI_PATH:
+            return False
+        if self._conversation.board.has_current_updates:
+            return message.code == coap.POST and message.options[0][1] in CURRENT_PATHS
+        return message.code in (coap.POST, coap.PUT) and message.options[0][1] in LEGACY_PATHS
+
+    def _take_update(self, message: coap.Message, now: float) -> None:
+        if self._updates is None:
+            is_current = self._conversation.board.has_current_updates
+            updates = CurrentUpdates if is_current else LegacyUpdates
+            self._updates = updates(self._conversation, self._link.updater)
+        self._updates.on_request(message, now)
 
     def _repeat(self, message_id: int) -> None:
         acknowledgement = self._conversation.received.acknowledgement(message_id)
@@ -157,8 +186,14 @@ class Requests:
             # On TCP no event is acknowledged (§1.3.3).
             self._conversation.acknowledge(message, now)
         data = event.data or b""
+        updater = self._link.updater
         if event.name == UPDATES_FORCED:
-            self._conversation.say_system_event(UPDATES_FORCED, data, now)
+            if updater.is_forced != _is_true(data):
+                updater.is_forced = _is_true(data)
+                self._conversation.say_system_event(UPDATES_FORCED, _FLAGS[updater.is_forced], now)
+        elif event.name == UPDATES_PENDING:
+            updater.pending = _is_true(data)
+            self._link.on_fact(UpdatesPending(updater.pending))
         elif event.name.startswith(CLAIMED_PREFIX):
             self._link.claim_code = None
         elif event.name == RESET:
@@ -174,3 +209,8 @@ class Requests:
         self._conversation.leave_unacknowledged(message, now)
         if request.value == _FORCE_HANDSHAKE and not self._conversation.is_stream:
             self._link.end(EndReason.KEY_CHANGE, now)
+
+
+def _is_true(data: bytes) -> bool:
+    """As firmware reads a flag: any beginning of the word will do, and nothing too (§3.11)."""
+    return b"true".startswith(data)

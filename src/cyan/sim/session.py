@@ -5,6 +5,8 @@ from typing import Final
 
 import msgspec
 
+from cyan.sim.firmware import Firmware
+from cyan.sim.flash import Partial
 from cyan.wire.dtls.record import DeviceRecords, Keys
 
 MAX_UNANSWERED_RESUMPTIONS: Final = 3
@@ -88,7 +90,8 @@ class StoredSession(msgspec.Struct, frozen=True):
 
 class StoredDevice(msgspec.Struct, frozen=True):
     """A device as it is written down. `peers` is a checksum of both sides' public keys and of the
-    firmware: a session made with others is of no use. `used_claim_code` is not shown again."""
+    firmware: a session made with others is of no use. `used_claim_code` is not shown again. Without
+    `firmware` it runs what its board came with; `partial` is an update that is not complete."""
 
     peers: str
     message_id: int
@@ -96,6 +99,8 @@ class StoredDevice(msgspec.Struct, frozen=True):
     events_made: int
     session: StoredSession | None
     used_claim_code: str | None = None
+    firmware: Firmware | None = None
+    partial: Partial | None = None
 
 
 def store_session(session: Session, ahead: int) -> StoredSession:

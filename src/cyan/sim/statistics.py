@@ -15,6 +15,8 @@ from cyan.sim.facts import (
     Outcome,
     State,
     StateChanged,
+    UpdateBegan,
+    UpdateEnded,
 )
 from cyan.sim.field import FieldDevice
 
@@ -23,7 +25,8 @@ class Statistics(msgspec.Struct):
     """Counts since the start. A `reconnect` is a connection that ended and was not told to;
     `lost_sessions` are those of them that a full handshake has to follow. Of the events that failed
     `events_refused` were answered with an error, the others never. Of datagrams both ways are
-    counted what the simulated network lost, doubled and held back."""
+    counted what the simulated network lost, doubled and held back. Of updates that began some are
+    interrupted: they count neither as applied nor as failed."""
 
     handshakes_full: int = 0
     handshakes_resumed: int = 0
@@ -39,6 +42,9 @@ class Statistics(msgspec.Struct):
     variables_answered: int = 0
     describes_answered: int = 0
     signals_answered: int = 0
+    updates_begun: int = 0
+    updates_applied: int = 0
+    updates_failed: int = 0
     retransmissions: int = 0
     faults: int = 0
     datagrams_lost: int = 0
@@ -65,6 +71,11 @@ class Statistics(msgspec.Struct):
                 self._count_end(fact)
             case Answered():
                 self._count_answer(fact.kind)
+            case UpdateBegan():
+                self.updates_begun += 1
+            case UpdateEnded():
+                self.updates_applied += fact.code == 0
+                self.updates_failed += fact.code != 0
             case FaultHappened():
                 self.faults += 1
 
