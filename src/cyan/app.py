@@ -27,6 +27,7 @@ from cyan.console.application import Front
 from cyan.console.needs import Needs
 from cyan.console.pages import Page
 from cyan.console.sessions import Sessions
+from cyan.console.watching import Watching
 from cyan.core import metrics
 from cyan.core.bus import Bus
 from cyan.core.clock import Clock, SystemClock
@@ -136,6 +137,7 @@ class Parts:
     sessions: Sessions
     pages: list[Page]
     """Of the console."""
+    watching: Watching
 
 
 def open_data(config: Config) -> Path:
@@ -205,6 +207,7 @@ def build(config: Config, *, log_factory: LogFactory = EventLog) -> Parts:
         registry=Registry(),
         sessions=Sessions(database, clock, bus),
         pages=[],
+        watching=Watching(bus),
     )
     follow(bus, hub)
     bus.subscribe(
@@ -236,6 +239,7 @@ def _routes(parts: Parts) -> list[Route]:
     parts.bus.subscribe(UpdatesForced, forced.on_changed)
     parts.bus.subscribe(DeviceOnline, forced.on_online)
     vitals, history = Vitals(parts.database, links), EventHistory(parts.database, parts.ownership)
+    publish_limit = limit_of(parts.config, parts.clock)
     needs = Needs(
         config=parts.config,
         clock=parts.clock,
@@ -255,6 +259,9 @@ def _routes(parts: Parts) -> list[Route]:
         events=parts.events,
         history=history,
         hub=parts.hub,
+        cursors=parts.cursors,
+        publish_limit=publish_limit,
+        watching=parts.watching,
     )
     parts.pages.extend(rooms.pages(needs))
     return [
@@ -271,7 +278,7 @@ def _routes(parts: Parts) -> list[Route]:
             parts.hub,
             parts.cursors,
             access,
-            limit_of(parts.config, parts.clock),
+            publish_limit,
         ),
         *historyapi.routes(history, parts.cursors, access),
         *environment_api.routes(access, Environment(parts.database, parts.clock)),
@@ -471,6 +478,7 @@ class Server:
         finally:
             _log.info("server.stopping")
             parts.hub.close()
+            parts.watching.close()
             server.should_exit = True
             await asgi.stop(GRACEFUL_STOP_S)
             await serving

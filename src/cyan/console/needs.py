@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from cyan.accounts.service import Accounts
 from cyan.calls.service import Calls
 from cyan.console.sessions import Sessions
+from cyan.console.watching import Watching
 from cyan.core.bus import Bus
 from cyan.core.clock import Clock
 from cyan.core.config import Config
@@ -16,8 +17,10 @@ from cyan.devices.ownership import Ownership
 from cyan.devices.presence import Presence
 from cyan.devices.resource import DeviceResource
 from cyan.devices.transfers import Transfers
+from cyan.events.cursors import Cursors
 from cyan.events.history import EventHistory
 from cyan.events.hub import Hub
+from cyan.events.publishlimit import PublishLimit
 from cyan.events.service import EventService
 from cyan.health.service import Vitals
 
@@ -44,3 +47,6 @@ class Needs:
     events: EventService
     history: EventHistory
     hub: Hub
+    cursors: Cursors
+    publish_limit: PublishLimit
+    watching: Watching

@@ -115,17 +115,19 @@ class Rolls:
 
     async def read(self, caller: Caller, view: View) -> Roll:
         """The page of the caller's own devices. Nobody sees others."""
-        own = self._ownership.devices_of(caller.user_id)
-        total = len(own)
-        online = None
-        if total <= COUNT_ONLINE_UP_TO:
-            online = sum(map(self._presence.is_online, own))
+        total = len(self._ownership.devices_of(caller.user_id))
+        online = self.count_online(caller)
         devices, count = await asyncio.to_thread(self._look, view.sought(caller.user_id), view.page)
         if count is None:
             count = total
         return Roll(
             view, devices, None if count > COUNTED and view.has_filter else count, total, online
         )
+
+    def count_online(self, caller: Caller) -> int | None:
+        """How many of the caller's devices are online; None in a large fleet."""
+        own = self._ownership.devices_of(caller.user_id)
+        return sum(map(self._presence.is_online, own)) if len(own) <= COUNT_ONLINE_UP_TO else None
 
     def _look(self, sought: Sought, page: int) -> tuple[list[Device], int | None]:
         with open_beside(self._db.path) as connection:

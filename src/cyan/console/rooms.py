@@ -1,6 +1,6 @@
 """All rooms of the console, put together: a page module for each."""
 
-from cyan.console import home, signin
+from cyan.console import device, devices, events, home, signin, vitals
 from cyan.console.application import Console
 from cyan.console.assets import Assets
 from cyan.console.charts import sparkline
@@ -18,6 +18,10 @@ def pages(needs: Needs) -> list[Page]:
     return [
         *home.pages(needs),
         *signin.pages(needs),
+        *devices.pages(needs),
+        *device.pages(needs),
+        *vitals.pages(needs),
+        *events.pages(needs),
     ]
 
 
