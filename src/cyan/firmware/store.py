@@ -25,6 +25,7 @@ from sqlalchemy import (
 from cyan.core.db.engine import Prepared
 from cyan.core.db.schema import metadata
 from cyan.core.ids import DeviceId, UserId
+from cyan.firmware import deviceosstore as deviceosstore  # its table is part of the schema
 from cyan.firmware.model import Attempt, Cause, ModuleGoal, Reason, State
 
 firmware_attempts = Table(

@@ -9,6 +9,7 @@ from cyan.wire.module.assets import MAX_ASSET_BYTES, decode_asset, encode_asset
 from cyan.wire.module.combining import MAX_COMBINED, combine_modules, split_modules
 from cyan.wire.module.compression import compress_module, decompress_module, may_be_compressed
 from cyan.wire.module.extensions import Extension
+from cyan.wire.module.platforms import PLATFORM_NAMES, platform_name
 from cyan.wire.module.reading import parse_module
 from cyan.wire.module.values import (
     COMBINED,
@@ -33,6 +34,7 @@ __all__ = [
     "MAX_COMBINED",
     "MAX_MODULE_BYTES",
     "NO_PRODUCT",
+    "PLATFORM_NAMES",
     "PREFIX_EXTENSIONS",
     "Extension",
     "Module",
@@ -44,5 +46,6 @@ __all__ = [
     "encode_module",
     "may_be_compressed",
     "parse_module",
+    "platform_name",
     "split_modules",
 ]
