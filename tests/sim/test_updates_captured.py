@@ -12,8 +12,7 @@ from cyan.wire.describe.system import USER_PART
 from tests.sim.stream_world import online_stream_world
 from tests.sim.updating import AnyWorld, describe, ended, hello, module_of
 from tests.sim.world import online_world
-from tests.wire import vectors
-from tests.wire.vectors import CoapLine
+from tests.wire.vectors import CoapLine, coap_lines, tcp_connections
 
 UDP_LOGS = ("udp-ota3-lossy.log", "udp-ota3-lossy-keys.log")
 TCP_LOG = "tcp-ota1.log"
@@ -36,7 +35,7 @@ def exchanges(lines: list[CoapLine]) -> Iterator[tuple[float, CoapLine, list[Coa
         at
         for at, line in enumerate(lines)
         if not line.from_device
-        and (line.options[:1] and line.options[0] in UPDATE_PATHS or is_ack_in(lines, at))
+        and ((line.options[:1] and line.options[0] in UPDATE_PATHS) or is_ack_in(lines, at))
     ]
     for at, start in enumerate(starts):
         end = starts[at + 1] if at + 1 < len(starts) else len(lines)
@@ -91,7 +90,7 @@ def until_restart(lines: list[CoapLine]) -> list[CoapLine]:
 @pytest.mark.parametrize("name", UDP_LOGS)
 def test_the_current_protocol_with_lost_chunks_is_answered_as_firmware_did(name: str) -> None:
     world = online_world(platform="argon")
-    lines = vectors.coap_lines(name)
+    lines = coap_lines(name)
     assert play(world, until_restart(lines)) > 35
     assert ended(world) == [0]
     assert world.ends[-1][1] is EndReason.RESTART
@@ -108,7 +107,7 @@ def test_the_current_protocol_with_lost_chunks_is_answered_as_firmware_did(name:
 
 def test_the_legacy_protocol_is_answered_as_firmware_did() -> None:
     world = online_stream_world(platform="gcc")
-    first, second = (connection.lines for connection in vectors.tcp_connections(TCP_LOG))
+    first, second = (connection.lines for connection in tcp_connections(TCP_LOG))
     assert play(world, first) == 3
     assert ended(world) == [0]
     world.run(5.0)

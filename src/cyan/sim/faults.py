@@ -16,7 +16,9 @@ from typing import Final
 
 import msgspec
 
+from cyan.sim.oserrors import FLASH_IO, LOWEST
 from cyan.sim.tables import Range, Table, TableError, read_file
+from cyan.sim.updatefaults import Phase, Trouble, UpdateFault
 
 MAX_FAULTS: Final = 64
 MAX_TIMES: Final = 1000
@@ -33,6 +35,8 @@ FASTEST_CLOCK: Final = 1.0
 DEFAULT_REORDER_S: Final = 0.5
 DEFAULT_BOOT_S: Final = (1.0, 3.0)
 """About what a board takes from its reset to its first datagram."""
+DEFAULT_SILENCE_S: Final = (60.0, 60.0)
+"""Of a device in the middle of an update: longer than a server should wait for it."""
 FOREVER: Final = float("inf")
 
 
@@ -62,7 +66,8 @@ class Kind(Enum):
     - `REBOOT`: its application begins anew; the session is in memory that outlives this;
     - `POWER_CUT`: as a reboot, but the session may be lost;
     - `WRONG_DEVICE_KEY`: for a time it has another key than the one it is known by;
-    - `WRONG_SERVER_KEY`: for a time it expects another key of the server.
+    - `WRONG_SERVER_KEY`: for a time it expects another key of the server;
+    - `UPDATES_DISABLED`: for a time its application lets no update begin, and tells the server.
     """
 
     MOVE = "move"
@@ -71,6 +76,7 @@ class Kind(Enum):
     POWER_CUT = "power-cut"
     WRONG_DEVICE_KEY = "wrong-device-key"
     WRONG_SERVER_KEY = "wrong-server-key"
+    UPDATES_DISABLED = "updates-disabled"
 
 
 class Mishap(msgspec.Struct, frozen=True):
@@ -86,19 +92,23 @@ class Mishap(msgspec.Struct, frozen=True):
 
 
 class Faults(msgspec.Struct, frozen=True):
-    """All that goes wrong. `clock` is by how much clocks are fast (0.01: 1 %, negative: slow)."""
+    """All that goes wrong. `clock` is by how much clocks are fast (0.01: 1 %, negative: slow),
+    `updates` is what goes wrong in the middle of them."""
 
     up: Quality = PERFECT
     down: Quality = PERFECT
     mishaps: tuple[Mishap, ...] = ()
     clock: Range = (0.0, 0.0)
+    updates: tuple[UpdateFault, ...] = ()
 
 
 NO_FAULTS: Final = Faults()
 
+_ALWAYS: Final = "always"
 _NETWORK: Final = ("loss", "duplicate", "reorder", "delay")
 _CLOCK: Final = "clock"
-KINDS: Final = (*_NETWORK, _CLOCK, *(kind.value for kind in Kind))
+_UPDATES: Final = tuple(trouble.value for trouble in Trouble)
+KINDS: Final = (*_NETWORK, _CLOCK, *(kind.value for kind in Kind), *_UPDATES)
 
 
 def read_faults(path: Path) -> list[Table]:
@@ -139,6 +149,7 @@ def combine_faults(tables: Iterable[Table]) -> Faults:
     ways = {"up": PERFECT, "down": PERFECT}
     told: set[tuple[str, str]] = set()
     mishaps: list[Mishap] = []
+    updates: list[UpdateFault] = []
     clock = NO_FAULTS.clock
     for table in tables:
         kind = table.choice("kind", KINDS)
@@ -151,10 +162,12 @@ def combine_faults(tables: Iterable[Table]) -> Faults:
         elif kind == _CLOCK:
             clock = table.range("fast", SLOWEST_CLOCK, FASTEST_CLOCK)
             _tell_once(told, table, kind, "")
+        elif kind in _UPDATES:
+            updates.append(_update_fault(Trouble(kind), table))
         else:
             mishaps.append(_mishap(Kind(kind), table))
         table.finish()
-    return Faults(ways["up"], ways["down"], tuple(mishaps), clock)
+    return Faults(ways["up"], ways["down"], tuple(mishaps), clock, tuple(updates))
 
 
 def _tell_once(told: set[tuple[str, str]], table: Table, kind: str, way: str) -> None:
@@ -180,7 +193,7 @@ def _mishap(kind: Kind, table: Table) -> Mishap:
     else:
         every_s = table.number("every_s", MIN_EVERY_S, MAX_S)
     for_s = (0.0, 0.0)
-    if kind is Kind.SLEEP:
+    if kind in (Kind.SLEEP, Kind.UPDATES_DISABLED):
         for_s = table.range("for_s", 0.0, MAX_S)
     elif kind in (Kind.REBOOT, Kind.POWER_CUT):
         for_s = table.range("for_s", 0.0, MAX_S, DEFAULT_BOOT_S)
@@ -188,9 +201,39 @@ def _mishap(kind: Kind, table: Table) -> Mishap:
         for_s = table.range("for_s", 0.0, MAX_S, (FOREVER, FOREVER))
     keeps_session = True
     if kind is Kind.POWER_CUT:
-        keeps_session = table.choice("session", ("kept", "lost"), "lost") == "kept"
+        keeps_session = _keeps_session(table)
     share = table.number("share", 0.0, 1.0, 1.0)
     return Mishap(kind, at_s, every_s, for_s, share, keeps_session)
+
+
+def _update_fault(trouble: Trouble, table: Table) -> UpdateFault:
+    phase = Phase(table.choice("phase", [phase.value for phase in Phase]))
+    done = (0.0, 1.0)
+    if phase is Phase.CHUNKS:
+        done = table.range("done", 0.0, 1.0, done)
+    times = table.integer_or("times", _ALWAYS, 1, MAX_TIMES, 1)
+    for_s = (0.0, 0.0)
+    if trouble is Trouble.SILENT:
+        for_s = table.range("for_s", 0.0, MAX_S, DEFAULT_SILENCE_S)
+    elif trouble is Trouble.POWER_CUT:
+        for_s = table.range("for_s", 0.0, MAX_S, DEFAULT_BOOT_S)
+    code = FLASH_IO
+    if trouble is Trouble.REFUSED:
+        code = table.integer("code", LOWEST, -1, FLASH_IO)
+    return UpdateFault(
+        trouble,
+        phase,
+        times=times,
+        share=table.number("share", 0.0, 1.0, 1.0),
+        done=done,
+        for_s=for_s,
+        keeps_session=_keeps_session(table) if trouble is Trouble.POWER_CUT else True,
+        code=code,
+    )
+
+
+def _keeps_session(table: Table) -> bool:
+    return table.choice("session", ("kept", "lost"), "lost") == "kept"
 
 
 def _value(text: str) -> object:

@@ -20,6 +20,7 @@ from cyan.sim.platforms import Transport
 from cyan.sim.reliability import NEVER
 from cyan.sim.session import StoredDevice
 from cyan.sim.skew import SkewedClock
+from cyan.sim.updatefaults import Struck, Trouble, Troubles
 
 _RESET_BY_USER: Final = "user"
 _RESET_BY_POWER: Final = "power_down"
@@ -28,12 +29,14 @@ _RESET_BY_POWER: Final = "power_down"
 
 class Boot(msgspec.Struct, frozen=True):
     """What a device begins with: its random bytes come from `seed`, `stored` is what it kept,
-    `last_reset` is why it begins anew, `wrong` which key is not the one that it should be."""
+    `last_reset` is why it begins anew, `wrong` which key is not the one that it should be,
+    `troubles` are what goes wrong with its updates."""
 
     seed: str
     stored: StoredDevice | None = None
     last_reset: str | None = None
     wrong: Kind | None = None
+    troubles: Troubles | None = None
 
 
 MakeDevice = Callable[[Host, Boot], Device]
@@ -66,8 +69,12 @@ class FieldDevice:
         self._is_cut_off = False
         self._wrong: Kind | None = None
         self._right_again_at = NEVER
+        self._enabled_again_at = NEVER
         self._retransmissions_before = 0
-        self.device = make(self, Boot(seed, stored))
+        self._troubles: Troubles | None = None
+        if faults.updates:
+            self._troubles = Troubles(faults.updates, self._on_struck, seed, name)
+        self.device = make(self, Boot(seed, stored, troubles=self._troubles))
         way = StreamWay if self._is_stream else DatagramWay
         self._up: Way = way(faults.up, Chance(seed, name, "up"))
         self._down: Way = way(faults.down, Chance(seed, name, "down"))
@@ -108,7 +115,8 @@ class FieldDevice:
     def stop(self, now: float) -> None:
         """Ends the connection without another word; nothing happens any more."""
         self._now = now
-        self._started_at = self._wakes_at = self._right_again_at = NEVER
+        self._started_at = self._wakes_at = NEVER
+        self._right_again_at = self._enabled_again_at = NEVER
         self._lose_what_is_under_way()
         self.device.stop(self._clock.inside(now))
 
@@ -201,7 +209,9 @@ class FieldDevice:
 
     def _trouble_at(self) -> float:
         # A device that is down gets its right keys back when it is up again.
-        then = self._right_again_at if self._wakes_at == NEVER else self._wakes_at
+        then = self._wakes_at
+        if then == NEVER:
+            then = min(self._right_again_at, self._enabled_again_at)
         return min(self._started_at + self._mishaps.deadline_s(), then)
 
     def _on_trouble(self, at: float) -> None:
@@ -212,6 +222,9 @@ class FieldDevice:
             self._mishaps.take()
         elif at == self._right_again_at:
             self._use_keys(None, NEVER, at)
+        elif at == self._enabled_again_at:
+            self._enabled_again_at = NEVER
+            self.device.enable_updates(self._clock.inside(at), enabled=True)
         else:
             self._on_mishap(self._mishaps.take(), at)
 
@@ -226,11 +239,26 @@ class FieldDevice:
             self._last_reset = _RESET_BY_USER
             self._go_down(EndReason.REBOOT, at + occurrence.for_s)
         elif mishap.kind is Kind.POWER_CUT:
-            self._last_reset = _RESET_BY_POWER
-            reason = EndReason.POWER_CUT if mishap.keeps_session else EndReason.MEMORY_LOST
-            self._go_down(reason, at + occurrence.for_s)
+            self._lose_power(at + occurrence.for_s, keeps_session=mishap.keeps_session)
+        elif mishap.kind is Kind.UPDATES_DISABLED:
+            self._enabled_again_at = at + occurrence.for_s
+            self.device.enable_updates(self._clock.inside(at), enabled=False)
         else:
             self._use_keys(mishap.kind, at + occurrence.for_s, at)
+
+    def _on_struck(self, struck: Struck) -> None:
+        """A fault befalls the device in the middle of an update."""
+        fault, now = struck.fault, self._now
+        since = now - self._started_at
+        self._host.on_fact(FaultHappened(fault.trouble.value, since, struck.for_s))
+        if fault.trouble is Trouble.SILENT:
+            self._go_down(EndReason.SLEEP, now + struck.for_s)
+        elif fault.trouble is Trouble.POWER_CUT:
+            self._lose_power(now + struck.for_s, keeps_session=fault.keeps_session)
+
+    def _lose_power(self, until: float, *, keeps_session: bool) -> None:
+        self._last_reset = _RESET_BY_POWER
+        self._go_down(EndReason.POWER_CUT if keeps_session else EndReason.MEMORY_LOST, until)
 
     def _move(self) -> None:
         if self._is_stream:
@@ -264,9 +292,14 @@ class FieldDevice:
         self._boots += 1
         self._retransmissions_before += self.device.retransmissions
         boot = Boot(
-            f"{self._seed}/boot {self._boots}", self.device.store(), self._last_reset, self._wrong
+            f"{self._seed}/boot {self._boots}",
+            self.device.store(),
+            self._last_reset,
+            self._wrong,
+            self._troubles,
         )
         self._last_reset = None
+        self._enabled_again_at = NEVER
         self.device = self._make(self, boot)
         self.device.start(self._clock.inside(at))
 

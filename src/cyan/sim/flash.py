@@ -113,7 +113,7 @@ class Storage:
 
     def __init__(self, flash: Flash, partial: Partial | None = None) -> None:
         self._flash = flash
-        self._running = hashlib.sha256()
+        self._running: hashlib._Hash | None = None
         self._size = self._received = 0
         self._synced_at = 0.0
         self.partial = partial
@@ -130,12 +130,12 @@ class Storage:
         self._size = size
         self._synced_at = now
         if kept is not None and (kept.sha256, kept.size) == (sha256, size):
-            self._running = self._hash(0, kept.received)
-            if self._running.digest() == kept.received_sha256:
+            running = self._running = self._hash(0, kept.received)
+            if running.digest() == kept.received_sha256:
                 self._received = kept.received
                 return kept.received
         self._flash.erase()
-        self._running = hashlib.sha256()
+        self._running = None
         self._received = 0
         self.partial = None if sha256 is None else Partial(sha256, size)
         return 0
@@ -157,9 +157,9 @@ class Storage:
         self._synced_at = now
         if kept is None or kept.received == self._received:
             return
-        self._running = self._hash(kept.received, self._received, self._running)
+        running = self._running = self._hash(kept.received, self._received, self._running)
         self.partial = msgspec.structs.replace(
-            kept, received=self._received, received_sha256=self._running.digest()
+            kept, received=self._received, received_sha256=running.digest()
         )
 
     def digest(self, now: float) -> tuple[bytes, bool]:
@@ -177,7 +177,7 @@ class Storage:
 
     def clear(self) -> None:
         """Forgets the file. Memory that fails then will fail at the next update again."""
-        self.partial = None
+        self.partial = self._running = None
         self._received = 0
         with contextlib.suppress(FlashError):
             self._flash.erase()

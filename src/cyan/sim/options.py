@@ -41,11 +41,11 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
 
     `mix` says `platform:generation:count` for each kind of device, in place of `count` devices of
     one `platform` and `firmware`, None being the newest. `seed` None takes the one in the state
-    folder, or a fresh one. `server_key` are padded server key files or SubjectPublicKeyInfos in
-    DER, one for each transport that is used; padded ones tell `server` and the ports where these
-    are None. `rate` is events a second of all devices together: None is one in 5 s for each device,
-    0 is none. `claim_code` are for as many devices, the first ones. `duration_s` None is until
-    stopped.
+    folder, or a fresh one. With `factory_reset` devices forget the firmware that is kept there.
+    `server_key` are padded server key files or SubjectPublicKeyInfos in DER, one for each transport
+    that is used; padded ones tell `server` and the ports where these are None. `rate` is events a
+    second of all devices together: None is one in 5 s for each device, 0 is none. `claim_code` are
+    for as many devices, the first ones. `duration_s` None is until stopped.
     """
 
     count: int = DEFAULT_COUNT
@@ -58,6 +58,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     tcp_port: int | None = None
     server_key: tuple[Path, ...] = ()
     state: Path | None = None
+    factory_reset: bool = False
     behaviour: Path | None = None
     rate: float | None = None
     event_size: int | None = None
@@ -164,7 +165,8 @@ def _parser() -> argparse.ArgumentParser:
         help="in place of these three; repeatable",
     )
     add("--seed", help="decides all: same seed, same ids, names, keys, events, faults")
-    add("--state", type=Path, metavar="DIR", help="keeps seed and sessions over restarts")
+    add("--state", type=Path, metavar="DIR", help="keeps seed, sessions, firmware")
+    add("--factory-reset", action="store_true", help="forgets the updates in --state")
     add("--claim-code", action="append", metavar="CODE", help="shown by one device; repeatable")
 
     add = parser.add_argument_group("which server").add_argument

@@ -1,6 +1,7 @@
 """Which devices a fleet has, and what makes each of them at its boots."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import msgspec
 
@@ -11,11 +12,13 @@ from cyan.sim.device import Device
 from cyan.sim.facts import Host
 from cyan.sim.faults import Kind
 from cyan.sim.field import Boot, MakeDevice
+from cyan.sim.flash import Flash, MemoryFlash
 from cyan.sim.identity import Identity
 from cyan.sim.member import Address
 from cyan.sim.options import Options
 from cyan.sim.platforms import Transport
 from cyan.sim.servers import Server, find_servers, other_server_key
+from cyan.sim.statefolder import flash_of
 
 
 class Plan(msgspec.Struct, frozen=True):
@@ -38,9 +41,12 @@ def make_fleet(seed: str, boards: Sequence[Board]) -> list[Identity]:
 
 
 def make_plans(
-    options: Options, identities: Sequence[Identity], boards: Sequence[Board]
+    options: Options,
+    identities: Sequence[Identity],
+    boards: Sequence[Board],
+    folder: Path | None = None,
 ) -> list[Plan]:
-    """What becomes of each device.
+    """What becomes of each device. In the folder they collect updates, without one in memory.
 
     Raises TableError for a behaviour that makes no sense, TooLongError for one that is too large
     for the firmware, ServerError or OSError when there is no telling where the server is.
@@ -59,7 +65,14 @@ def make_plans(
         Plan(
             identity.device_id,
             servers[board.transport].address,
-            maker(identity, board, behaviour, servers[board.transport], codes.get(index)),
+            maker(
+                identity,
+                board,
+                behaviour,
+                servers[board.transport],
+                codes.get(index),
+                None if folder is None else flash_of(folder, identity.device_id),
+            ),
         )
         for index, (identity, board) in enumerate(zip(identities, boards, strict=True))
     ]
@@ -71,8 +84,10 @@ def maker(
     behaviour: Behaviour,
     server: Server,
     claim_code: str | None = None,
+    flash: Flash | None = None,
 ) -> MakeDevice:
-    """What makes a device at each of its boots."""
+    """What makes a device at each of its boots; `flash` outlives them."""
+    memory = MemoryFlash() if flash is None else flash
 
     def make(host: Host, boot: Boot) -> Device:
         own, servers = identity, server.public_key
@@ -91,6 +106,8 @@ def maker(
             claim_code=claim_code,
             last_reset=boot.last_reset,
             stored=boot.stored,
+            flash=memory,
+            troubles=boot.troubles,
         )
 
     return make

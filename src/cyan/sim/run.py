@@ -6,6 +6,8 @@ import os
 import resource
 import signal
 import sys
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from cyan.sim.boards import UnknownBoardError
 from cyan.sim.describing import TooLongError
@@ -30,6 +32,13 @@ def main(options: Options) -> int:
 
     Returns the exit status: 0, or 2 with a line on standard error when it cannot begin.
     """
+    with contextlib.ExitStack() as stack:
+        # Thousands of devices may collect an update at the same time.
+        updates = options.state or Path(stack.enter_context(TemporaryDirectory(prefix="cyan-sim-")))
+        return _run(options, updates)
+
+
+def _run(options: Options, updates: Path) -> int:
     try:
         options.check()
         seed = read_seed(options.state, options.seed)
@@ -40,7 +49,7 @@ def main(options: Options) -> int:
             reporter.keys(seed, identities)
             return 0
         faults = options.read_faults()
-        plans = make_plans(options, identities, boards)
+        plans = make_plans(options, identities, boards, updates)
         raise_file_limit(len(plans))
     except (
         OptionsError,
@@ -57,7 +66,8 @@ def main(options: Options) -> int:
         with contextlib.ExitStack() as stack:
             folder = None
             if options.state is not None:
-                folder = stack.enter_context(contextlib.closing(StateFolder(options.state)))
+                opened = StateFolder(options.state, factory_reset=options.factory_reset)
+                folder = stack.enter_context(contextlib.closing(opened))
             journal = None
             if options.journal is not None:
                 journal = stack.enter_context(contextlib.closing(Journal(options.journal)))

@@ -1,6 +1,7 @@
-"""Keeps a fleet's seed and sessions in a folder, so that the same devices come back.
+"""Keeps a fleet's seed, sessions and firmware in a folder, so that the same devices come back.
 
-`seed` is a line of text; `<device id>.json` is a `StoredDevice`. A session is written down ahead of
+`seed` is a line of text; `<device id>.json` is a `StoredDevice`, `<device id>.update` is what has
+arrived of an update, while there is one. A session is written down ahead of
 its use, a block of sequence numbers at a time, as if all of the block had been used: a killed
 simulator skips numbers and never uses one twice. A graceful end writes the exact ones.
 """
@@ -15,6 +16,8 @@ from typing import Final
 import msgspec
 
 from cyan.sim.device import Device
+from cyan.sim.firmware import Firmware
+from cyan.sim.flash import FileFlash, Flash, Partial
 from cyan.sim.session import StoredDevice, Synced
 from cyan.wire.dtls.record import DeviceRecords
 
@@ -45,18 +48,22 @@ class _Written(msgspec.Struct):
     records: DeviceRecords | None = None
     synced: Synced | None = None
     limit: int = 0
+    firmware: Firmware | None = None
+    partial: Partial | None = None
 
 
 class StateFolder:
-    """An open state folder.
+    """An open state folder. With `factory_reset` the firmware in it counts for nothing: devices run
+    what their boards came with.
 
     Raises StateInUseError when another process has it open and keeps it open for LOCK_WAIT_S: one
     whose server was killed needs a moment to notice.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, factory_reset: bool = False) -> None:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._path = path
+        self._factory_reset = factory_reset
         self._written: dict[str, _Written] = {}
         self._lock = os.open(path / _LOCK_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         end = time.monotonic() + LOCK_WAIT_S
@@ -74,16 +81,26 @@ class StateFolder:
         """What was written down; None when nothing was, or nothing that can be read."""
         try:
             text = self._file(device_id).read_bytes()
-            return msgspec.json.decode(text, type=StoredDevice)
+            stored = msgspec.json.decode(text, type=StoredDevice)
         except (FileNotFoundError, msgspec.DecodeError):
             # A session is only a short cut: without it the device makes a handshake.
             return None
+        if self._factory_reset:
+            return msgspec.structs.replace(stored, firmware=None, partial=None)
+        written = self._written.setdefault(device_id, _Written())
+        written.firmware, written.partial = stored.firmware, stored.partial
+        return stored
 
     def keep(self, device: Device) -> None:
         """Writes the device down if it has come to where the last write does not reach."""
         written = self._written.setdefault(device.identity.device_id, _Written())
         session = device.session
-        if session is None:
+        if (
+            device.updater.firmware is not written.firmware
+            or device.updater.storage.partial is not written.partial
+        ):
+            self._write(device, written, ahead=2 * BLOCK)
+        elif session is None:
             if written.records is not None:
                 self._write(device, written, ahead=BLOCK)
         elif (
@@ -99,6 +116,8 @@ class StateFolder:
 
     def _write(self, device: Device, written: _Written, ahead: int) -> None:
         session = device.session
+        written.firmware = device.updater.firmware
+        written.partial = device.updater.storage.partial
         if session is None:
             written.records = written.synced = None
         else:
@@ -110,6 +129,11 @@ class StateFolder:
 
     def _file(self, device_id: str) -> Path:
         return self._path / f"{device_id}.json"
+
+
+def flash_of(folder: Path, device_id: str) -> Flash:
+    """Where a device collects an update."""
+    return FileFlash(folder / f"{device_id}.update")
 
 
 def read_seed(folder: Path | None, seed: str | None) -> str:

@@ -1,18 +1,14 @@
 """What goes wrong with the updates of a device, and when."""
 
+import math
 from collections.abc import Callable
 from enum import Enum
-from typing import Final
 
 import msgspec
 
 from cyan.sim.chance import Chance
 from cyan.sim.oserrors import FLASH_IO
-
-Range = tuple[float, float]
-
-ALWAYS: Final = 1 << 30
-"""As `times`: more updates than a device gets."""
+from cyan.sim.tables import Range
 
 
 class Trouble(Enum):
@@ -48,12 +44,13 @@ class Phase(Enum):
 
 
 class UpdateFault(msgspec.Struct, frozen=True):
-    """Befalls a share of the devices in this phase of their first `times` updates; among the chunks
-    when a share of the file within `done` has arrived; for a time within `for_s`."""
+    """Befalls a share of the devices in this phase of their first `times` updates (None: of all),
+    among the chunks when a share of the file within `done` has arrived; for a time within `for_s`.
+    """
 
     trouble: Trouble
     phase: Phase
-    times: int = 1
+    times: int | None = 1
     share: float = 1.0
     done: Range = (0.0, 1.0)
     for_s: Range = (0.0, 0.0)
@@ -88,7 +85,7 @@ class Troubles:
     def meet(self, phase: Phase, done: float = 0.0) -> UpdateFault | None:
         """What befalls an update in this phase, with this share of the file on the device."""
         for calendar in self._calendars:
-            if calendar.fault.phase is phase and calendar.left and done >= calendar.at_share:
+            if calendar.is_due(phase, done):
                 struck = calendar.take()
                 self._on_struck(struck)
                 return struck.fault
@@ -98,21 +95,25 @@ class Troubles:
 class _Calendar:
     """The next update that a fault befalls, and where in it."""
 
-    __slots__ = ("_chance", "at_share", "fault", "left")
+    __slots__ = ("_at_share", "_chance", "_fault", "_left")
 
     def __init__(self, fault: UpdateFault, chance: Chance) -> None:
-        self.fault = fault
+        self._fault = fault
         self._chance = chance
-        self.left = fault.times if chance.draw() < fault.share else 0
-        self.at_share = 0.0
+        times = math.inf if fault.times is None else fault.times
+        self._left = times if chance.draw() < fault.share else 0.0
+        self._at_share = 0.0
         self._draw()
 
+    def is_due(self, phase: Phase, done: float) -> bool:
+        return self._left > 0 and self._fault.phase is phase and done >= self._at_share
+
     def take(self) -> Struck:
-        struck = Struck(self.fault, self._chance.between(*self.fault.for_s))
-        self.left -= 1
+        struck = Struck(self._fault, self._chance.between(*self._fault.for_s))
+        self._left -= 1
         self._draw()
         return struck
 
     def _draw(self) -> None:
-        if self.fault.phase is Phase.CHUNKS:
-            self.at_share = self._chance.between(*self.fault.done)
+        if self._fault.phase is Phase.CHUNKS:
+            self._at_share = self._chance.between(*self._fault.done)
