@@ -1,6 +1,19 @@
 """All rooms of the console, put together: a page module for each."""
 
-from cyan.console import device, devices, events, home, signin, vitals
+from cyan.console import (
+    account,
+    apps,
+    device,
+    devices,
+    events,
+    forgotten,
+    home,
+    security,
+    signin,
+    signup,
+    trail,
+    vitals,
+)
 from cyan.console.application import Console
 from cyan.console.assets import Assets
 from cyan.console.charts import sparkline
@@ -18,6 +31,12 @@ def pages(needs: Needs) -> list[Page]:
     return [
         *home.pages(needs),
         *signin.pages(needs),
+        *signup.pages(needs),
+        *forgotten.pages(needs),
+        *account.pages(needs),
+        *security.pages(needs),
+        *apps.pages(needs),
+        *trail.pages(needs),
         *devices.pages(needs),
         *device.pages(needs),
         *vitals.pages(needs),

@@ -156,6 +156,9 @@
 
   document.addEventListener("DOMContentLoaded", () => {
     document.querySelectorAll("[data-toast]").forEach(arm);
+    // On a phone the tab of this page may be out of sight.
+    const tab = document.querySelector(".tabs [aria-current]");
+    if (tab) tab.parentElement.scrollLeft = tab.offsetLeft - tab.parentElement.offsetLeft - 24;
     tick();
     setInterval(tick, 10_000);
   });
