@@ -65,6 +65,9 @@ from cyan.events.log import EventLog
 from cyan.events.publishlimit import limit_of
 from cyan.events.service import EventService
 from cyan.events.store import cursor_key
+from cyan.firmware import deviceosapi
+from cyan.firmware.deviceos import DeviceOs
+from cyan.firmware.images import Images
 from cyan.gateway.adoption import REMEMBER_MS
 from cyan.gateway.calls import DeviceLinks
 from cyan.gateway.gateway import Gateway
@@ -133,6 +136,8 @@ class Parts:
     events: EventService
     gateway: Gateway
     vault: Vault
+    images: Images
+    deviceos: DeviceOs
     registry: Registry
     sessions: Sessions
     pages: list[Page]
@@ -204,6 +209,8 @@ def build(config: Config, *, log_factory: LogFactory = EventLog) -> Parts:
         events=events,
         gateway=gateway,
         vault=vault,
+        images=Images(data, clock),
+        deviceos=DeviceOs(database, clock),
         registry=Registry(),
         sessions=Sessions(database, clock, bus),
         pages=[],
@@ -213,6 +220,7 @@ def build(config: Config, *, log_factory: LogFactory = EventLog) -> Parts:
     bus.subscribe(
         DeviceKeyChanged, lambda fact: gateway.disconnect(fact.device_id, "it has a new key")
     )
+    parts.images.needed_by(parts.deviceos.needed_images)
     parts.registry.add_all(_routes(parts))
     return parts
 
@@ -284,6 +292,7 @@ def _routes(parts: Parts) -> list[Route]:
         *environment_api.routes(access, Environment(parts.database, parts.clock)),
         *_ledger_routes(parts, access),
         *libraries_api.routes(Libraries(parts.database, parts.clock, parts.config.data)),
+        *deviceosapi.routes(parts.deviceos, parts.images, parts.config.public_url),
         *secrets_api.routes(Secrets(parts.database, parts.vault, parts.clock)),
         *unbuilt.routes(),
         Route(
@@ -379,6 +388,7 @@ def _jobs(parts: Parts) -> list[Coroutine[None, None, None]]:
     return [
         Retention(parts.database, parts.clock, days=days, mib=mib).run(),
         VitalsRetention(parts.database, parts.clock).run(),
+        parts.images.run(),
         OperatorWatch(parts.database, _reactions(parts)).run(),
         parts.accounts.outbox.run(),
     ]

@@ -167,6 +167,11 @@ TABLE: dict[tuple[str, str], Row] = {
     # Whoever has the link may follow it: clients ask for archives without a token.
     ("GET", "/libs/{file}"): Row(MISSING, MISSING, MISSING),
     ("GET", "/libs/{key}/{file}"): Row(MISSING, MISSING, MISSING),
+    # Device OS is no secret, and the CLI fetches its files without a token.
+    ("GET", "/v1/device-os/versions"): Row(OWN_ONLY),
+    ("GET", "/v1/device-os/versions/{version}"): Row(MISSING),
+    ("GET", "/v1/firmware/device-os/{version}/{file}"): Row(MISSING, MISSING, MISSING),
+    ("GET", "/v1/system_firmware/upgrade"): Row(NO_TEXT),
     ("GET", "/v1/secrets"): Row(OWN_ONLY),
     ("POST", "/v1/secrets"): Row(Expected(201), fields={"name": "KEY", "value": "hers"}),
     ("GET", "/v1/secrets/{secret}"): Row(MISSING),
@@ -180,7 +185,6 @@ TABLE: dict[tuple[str, str], Row] = {
 }
 
 PUBLIC_BUT_NOT_BUILT = {
-    ("GET", "/v1/firmware/device-os/{version}/{file}"),
     ("POST", "/v1/products/{product}/customers"),
 }
 """rest-api-core.md §1.2: no token is asked for."""

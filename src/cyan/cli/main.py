@@ -18,6 +18,7 @@ COMMANDS: Final = {
     "restore": "cyan.cli.restore:restore",
     "user": "cyan.cli.user:user",
     "device": "cyan.cli.device:device",
+    "firmware": "cyan.cli.firmware:firmware",
     "keys": "cyan.cli.keys:keys",
     "sim": "cyan.cli.sim:sim",
     "doctor": "cyan.cli.doctor:doctor",

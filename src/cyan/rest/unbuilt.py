@@ -19,7 +19,6 @@ _ROOTS = {"S": "/v1", "P": "/v1/products/{product}", "O": "/v1/orgs/{org}"}
 
 _AUTH = {
     "GET /v1/build_targets": Auth.OPTIONAL,
-    "GET /v1/firmware/device-os/{version}/{file}": Auth.NONE,
     "POST /v1/products/{product}/customers": Auth.NONE,
 }
 """Where the platform asks for no token (rest-api-core.md §1.2); every other line asks for one."""
@@ -83,12 +82,6 @@ _TABLE = {
         POST               S  /binaries
         GET                S  /binaries/{binary}
         GET                S  /build_targets
-    """,
-    "Device OS versions are not kept here yet.": """
-        GET                S  /device-os/versions
-        GET                S  /device-os/versions/{version}
-        GET                S  /firmware/device-os/{version}/{file}
-        GET                S  /system_firmware/upgrade
     """,
     "Firmware of products is not built yet.": """
         GET POST           P  /firmware
