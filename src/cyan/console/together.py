@@ -40,8 +40,7 @@ class Together:
         return False
 
     def close(self) -> None:
-        for task in self._waiting.values():
-            task.cancel()
+        """Whoever waits for one of them then finds it ended."""
         for stream in self._streams:
             stream.close()
 

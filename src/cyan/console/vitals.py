@@ -28,6 +28,8 @@ SAMPLES: Final = 60
 PATIENCE_S: Final = 5.0
 """How long an asked device's answer is waited for before the page says that it has not come yet."""
 
+_MINUTE_MS: Final = 60_000
+
 _STEPS: Final = 25
 
 _CHARTS: Final = {
@@ -82,6 +84,9 @@ class VitalsRoom:
         from_ms = to_ms - int(hours) * 3_600_000
         vitals = self._needs.vitals
         records = vitals.list_between(device, from_ms, to_ms)
+        if records:
+            # A chart begins with what it shows first, or a new device would be a dot in its corner.
+            from_ms = min(records[0].at_ms, to_ms - _MINUTE_MS)
         # A month of records takes a tenth of a second, which others shall not wait.
         charts = await asyncio.to_thread(_charts, device, records, from_ms, to_ms)
         last = _last(vitals, device)
@@ -117,7 +122,9 @@ def _charts(device: Device, records: list[Record], from_ms: int, to_ms: int) -> 
         values = [None if sample is None else getattr(sample, name) for sample in stretches]
         known = [value for value in values if value is not None]
         if known:
-            found.append(Chart(title, units, values, known[-1], low, high))
+            # One stretch alone is drawn as a line too.
+            drawn = values * 2 if len(values) == 1 else values
+            found.append(Chart(title, units, drawn, known[-1], low, high))
     return found
 
 
