@@ -97,7 +97,7 @@ def release_order(release: str) -> ReleaseOrder:
     match = _RELEASE.fullmatch(release)
     if match is None:
         raise NoReleaseError(
-            f"A release of Device OS is like 6.2.0 or 6.3.0-rc.1, not {release!r}."
+            f"A release of Device OS is like 6.2.0 or 6.3.0-rc.1, not {release[:40]!r}."
         )
     major, minor, patch, word, number = match.groups()
     return (int(major), int(minor), int(patch), word is None, word or "", int(number or 0))
