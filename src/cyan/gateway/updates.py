@@ -230,7 +230,6 @@ class Updates:
                 continue
             self._do(one, one.transfer.on_time(now_s))
             self._pump(one, now_s)
-            self._tell(one, now_s)
             if now_s - max(one.link.heard_s, one.pinged_s) >= PING_AFTER_S:
                 self._ping(one, now_s)
         if self._pacer.has_limit:
@@ -244,9 +243,11 @@ class Updates:
         return one if one is not None and one.link is link and not one.done.done() else None
 
     def _do(self, one: _Running, step: Step) -> None:
-        if step is None or one.done.done():
+        if one.done.done():
             return
         self._tell(one, self._place.now_s())
+        if step is None:
+            return
         if isinstance(step, Ask):
             self._ask(one, step)
         elif isinstance(step, Finished):
