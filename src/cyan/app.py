@@ -3,15 +3,15 @@
 import asyncio
 import contextlib
 import gc
-from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 import structlog
-from starlette.responses import Response
+from starlette.types import ASGIApp
 
-from cyan import __version__
+from cyan import __version__, observing
 from cyan.accounts import api as accounts_api
 from cyan.accounts.model import TokensRevoked
 from cyan.accounts.passwords import Passwords
@@ -24,11 +24,11 @@ from cyan.calls import api as calls_api
 from cyan.calls.service import Calls
 from cyan.console import rooms
 from cyan.console.application import Front
+from cyan.console.gauges import Gauges
 from cyan.console.needs import Needs
 from cyan.console.pages import Page
 from cyan.console.sessions import Sessions
 from cyan.console.watching import Watching
-from cyan.core import metrics
 from cyan.core.bus import Bus
 from cyan.core.clock import Clock, SystemClock
 from cyan.core.config import Config
@@ -74,6 +74,7 @@ from cyan.gateway.gateway import Gateway
 from cyan.gateway.keys import (
     TCP_KEY_FILE,
     UDP_KEY_FILE,
+    key_files,
     open_server_key,
     open_stream_key,
     refuse_to_forget,
@@ -92,15 +93,10 @@ from cyan.listening import bind_tcp, bound, raise_file_limit
 from cyan.rest import openapi, unbuilt
 from cyan.rest.addresses import api_url
 from cyan.rest.application import build_asgi
-from cyan.rest.auth import Auth
-from cyan.rest.call import Call
-from cyan.rest.errors import described
-from cyan.rest.forwarding import Forwarding, is_local, parse_proxies
+from cyan.rest.forwarding import Forwarding, parse_proxies
 from cyan.rest.httpserver import GRACEFUL_STOP_S, http_server
 from cyan.rest.ratelimit import limits_of
-from cyan.rest.registry import Registry, Reply, Route
-from cyan.rest.responses import json_response
-from cyan.rest.shapes import Readiness
+from cyan.rest.registry import Registry, Route
 from cyan.rest.stopping import Stoppable
 from cyan.rest.tls import Certificate, open_certificate
 from cyan.secrets import api as secrets_api
@@ -140,6 +136,7 @@ class Parts:
     deviceos: DeviceOs
     registry: Registry
     sessions: Sessions
+    gauges: Gauges
     pages: list[Page]
     """Of the console."""
     watching: Watching
@@ -213,6 +210,7 @@ def build(config: Config, *, log_factory: LogFactory = EventLog) -> Parts:
         deviceos=DeviceOs(database, clock),
         registry=Registry(),
         sessions=Sessions(database, clock, bus),
+        gauges=Gauges(clock, presence, config.database_path),
         pages=[],
         watching=Watching(bus),
     )
@@ -249,6 +247,8 @@ def _routes(parts: Parts) -> list[Route]:
     vitals, history = Vitals(parts.database, links), EventHistory(parts.database, parts.ownership)
     publish_limit = limit_of(parts.config, parts.clock)
     needs = Needs(
+        gauges=parts.gauges,
+        server_key=key_files(parts.config),
         config=parts.config,
         clock=parts.clock,
         bus=parts.bus,
@@ -295,22 +295,7 @@ def _routes(parts: Parts) -> list[Route]:
         *deviceosapi.routes(parts.deviceos, parts.images, parts.config.public_url),
         *secrets_api.routes(Secrets(parts.database, parts.vault, parts.clock)),
         *unbuilt.routes(),
-        Route(
-            "GET",
-            "/health",
-            _health(parts),
-            Auth.NONE,
-            summary="Whether all parts are ready.",
-            response=(Reply(Readiness), Reply(Readiness, 503)),
-        ),
-        Route(
-            "GET",
-            "/metrics",
-            _metrics(parts),
-            Auth.OPTIONAL,
-            summary="For Prometheus.",
-            response=Reply(media_type="text/plain"),
-        ),
+        *observing.routes(parts.database, parts.gateway, parts.presence),
         openapi.route(parts.registry, __version__),
     ]
 
@@ -324,42 +309,6 @@ def _ledger_routes(parts: Parts, devices: DeviceAccess) -> list[Route]:
     access = LedgerAccess(parts.database, devices)
     needs = (parts.database, parts.clock, parts.bus, access)
     return ledgers_api.routes(access, Definitions(*needs), Instances(*needs))
-
-
-def _health(parts: Parts) -> Callable[[Call], Awaitable[Response]]:
-    async def health(call: Call) -> Response:
-        """200 when all parts are ready: the database writes, devices can connect."""
-        ready = {
-            "database": await _writes(parts),
-            "udp": parts.gateway.is_listening,
-            "tcp": parts.gateway.is_listening_to_streams,
-        }
-        status = 200 if all(ready.values()) else 503
-        body = {"ok": status == 200, "parts": ready, "online": parts.presence.online_count()}
-        return json_response(body, status)
-
-    return health
-
-
-async def _writes(parts: Parts) -> bool:
-    try:
-        async with asyncio.timeout(GRACEFUL_STOP_S):
-            await parts.database.write(lambda connection: None)
-    except Exception:
-        _log.exception("health.database")
-        return False
-    return True
-
-
-def _metrics(parts: Parts) -> Callable[[Call], Awaitable[Response]]:
-    async def exposition(call: Call) -> Response:
-        """Answers loopback, or the operator's token."""
-        is_operator = call.known_caller is not None and call.known_caller.is_operator
-        if not (is_operator or is_local(call.request)):
-            raise described(403, "forbidden", "Metrics answer this machine or the operator.")
-        return Response(metrics.exposition(), media_type=metrics.CONTENT_TYPE)
-
-    return exposition
 
 
 def _reactions(parts: Parts) -> dict[str, Reaction]:
@@ -391,6 +340,7 @@ def _jobs(parts: Parts) -> list[Coroutine[None, None, None]]:
         parts.images.run(),
         OperatorWatch(parts.database, _reactions(parts)).run(),
         parts.accounts.outbox.run(),
+        parts.gauges.run(),
     ]
 
 
@@ -464,8 +414,11 @@ class Server:
             jobs.append(asyncio.create_task(self._certificate.run()))
         limits = limits_of(config, parts.clock)
         application = build_asgi(parts.registry, parts.tokens, parts.clock, limits)
-        console = rooms.console(config, parts.clock, parts.sessions, parts.pages, limits)
-        forwarding = Forwarding(Front(console, application), proxies)
+        front: ASGIApp = application
+        if config.console == "on":
+            console = rooms.console(config, parts.clock, parts.sessions, parts.pages, limits)
+            front = Front(console, application)
+        forwarding = Forwarding(front, proxies)
         asgi = Stoppable(forwarding)
         server = http_server(
             asgi,

@@ -1,9 +1,11 @@
 """What the pages are made of: the same services and access doors as the API has."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from cyan.accounts.service import Accounts
 from cyan.calls.service import Calls
+from cyan.console.gauges import Gauges
 from cyan.console.sessions import Sessions
 from cyan.console.watching import Watching
 from cyan.core.bus import Bus
@@ -50,3 +52,7 @@ class Needs:
     cursors: Cursors
     publish_limit: PublishLimit
     watching: Watching
+    gauges: Gauges
+    server_key: Callable[[str, str], bytes]
+    """The server's key file for boards, by protocol (`udp`, `tcp`) and the host to look up. Raises
+    MisuseError for a host that a board cannot store."""

@@ -13,6 +13,7 @@ from cyan.console import (
     signup,
     trail,
     vitals,
+    welcome,
 )
 from cyan.console.application import Console
 from cyan.console.assets import Assets
@@ -30,6 +31,7 @@ def pages(needs: Needs) -> list[Page]:
     """Every page but the static files."""
     return [
         *home.pages(needs),
+        *welcome.pages(needs),
         *signin.pages(needs),
         *signup.pages(needs),
         *forgotten.pages(needs),

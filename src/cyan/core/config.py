@@ -130,6 +130,7 @@ class Config:
         "Whether these limits hold for this machine too: `yes` or `no`. Behind a web server without"
         " X-Forwarded-For everybody is this machine. `cyan dev` has `no`.",
     )
+    console: str = _setting("on", "Whether the web console is served: `on` or `off`.")
     log_format: str = _setting("text", "`text` for people, `json` for machines.")
     log_level: str = _setting("info", "Least level that is logged: debug, info, warning, error.")
 
@@ -139,6 +140,7 @@ class Config:
             "sign_up": ("closed", "invited", "open"),
             "smtp_security": ("starttls", "tls", "none"),
             "limit_loopback": ("yes", "no"),
+            "console": ("on", "off"),
             "log_format": ("text", "json"),
             "log_level": ("debug", "info", "warning", "error"),
         }

@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
+from cyan.core.config import Config
 from cyan.core.errors import ConfigError
 from cyan.core.secrets import write_private
 from cyan.wire.server_key import ServerKey, encode_server_key
@@ -91,3 +92,14 @@ def padded_public_key(key: _PrivateKey, host: str, port: int) -> bytes:
     """
     public = key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
     return encode_server_key(ServerKey(public, host, port))
+
+
+def key_files(config: Config) -> Callable[[str, str], bytes]:
+    """Makes those files by protocol (`udp` or `tcp`) and the host that boards look up."""
+
+    def make(protocol: str, host: str) -> bytes:
+        if protocol == "tcp":
+            return padded_public_key(open_stream_key(config.data), host, config.tcp_port)
+        return padded_public_key(open_server_key(config.data), host, config.udp_port)
+
+    return make
