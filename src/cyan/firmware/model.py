@@ -88,6 +88,16 @@ class ModuleGoal(msgspec.Struct, frozen=True):
     product_version: int | None = None
 
 
+class NewAttempt(msgspec.Struct, frozen=True):
+    """One file that is to be sent to a device."""
+
+    cause: Cause
+    file_name: str
+    image_sha256: str
+    size_bytes: int
+    goal: ModuleGoal
+
+
 class Attempt(msgspec.Struct, frozen=True):
     """One file for one device, as stored. Stamps are milliseconds since 1970."""
 

@@ -80,6 +80,8 @@ HAS_OPEN: Final = Prepared(select(_a.id).where(_of_device, _open).limit(1))
 
 OPEN_DEVICES: Final = select(_a.device_id).where(_open).distinct()
 
+UNCHANGED: Final = select(firmware_attempts).where(_open, _a.changed_at_ms < bindparam("before_ms"))
+
 NEEDED_IMAGES: Final = select(_a.image_sha256).where(_open).distinct()
 
 NEWEST: Final = (
