@@ -42,8 +42,9 @@ class NoReleaseError(InvalidError):
 
 
 class UnknownReleaseError(NotFoundError):
-    """There is no such Device OS version here. The server's operator imports them by `cyan firmware
-    import`."""
+    """Device OS version not found (404). The operator imports them by `cyan firmware import`."""
+
+    # The CLI looks for the number in the text, and then says it in its own words.
 
 
 class SystemModule(msgspec.Struct, frozen=True):

@@ -52,8 +52,7 @@ _log = structlog.get_logger(__name__)
 
 
 class StorageFullError(CyanError):
-    """The server's disk has no room for this firmware. Nothing was lost; try again when its
-    operator has made room."""
+    """The server's disk has no room for this firmware. Its operator has to make some."""
 
 
 class ImageLostError(CyanError):
