@@ -25,7 +25,7 @@ class Declared:
     """What one route may answer, by its part of the OpenAPI file."""
 
     def __init__(self, route: Route) -> None:
-        self._file = document([route], version="test")
+        self._file = cast(Object, _closed(document([route], version="test")))
         ((_, item),) = cast("dict[str, Object]", self._file["paths"]).items()
         operation = cast(Object, item[route.method.lower()])
         self._responses = cast("dict[str, Object]", operation["responses"])
@@ -59,6 +59,19 @@ class Declared:
             f"{error.json_path}: {error.message[:200]}" for error in validator.iter_errors(value)
         ]
         return f"{key} {'; '.join(errors)}" if errors else None
+
+
+def _closed(schema: object) -> object:
+    """The same file, but objects have no fields beside those that it names: what a route answers in
+    addition has to be declared, too."""
+    if isinstance(schema, list):
+        return [_closed(each) for each in schema]
+    if not isinstance(schema, dict):
+        return schema
+    closed = {name: _closed(each) for name, each in schema.items()}
+    if closed.get("type") == "object" and "properties" in closed:
+        closed.setdefault("additionalProperties", False)
+    return closed
 
 
 _watching: list[MutableSequence[str]] = []

@@ -296,8 +296,12 @@ def _routes(parts: Parts) -> list[Route]:
         *secrets_api.routes(Secrets(parts.database, parts.vault, parts.clock)),
         *unbuilt.routes(),
         *observing.routes(parts.database, parts.gateway, parts.presence),
-        openapi.route(parts.registry, __version__),
+        openapi.route(parts.registry, __version__, _public_url(parts.config) or "/"),
     ]
+
+
+def _public_url(config: Config) -> str:
+    return api_url(config, config.http_port) if config.public_url else ""
 
 
 def _post(parts: Parts) -> Post:

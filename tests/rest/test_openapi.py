@@ -57,6 +57,13 @@ async def test_the_server_gives_a_valid_file_of_all_that_is_built(world: World) 
     assert operations == {operation_id(route) for route in world.registry.routes if route.is_built}
 
 
+async def test_the_file_names_the_server_as_people_reach_it(world: World) -> None:
+    file = (await ask(world.app, "GET", "/openapi.json")).json()
+    assert file["servers"] == [{"url": "/"}]
+    at = "https://cloud.example.com"
+    assert document(world.registry.routes, version="1", server_url=at)["servers"] == [{"url": at}]
+
+
 async def test_every_route_that_is_built_declares_what_it_answers(world: World) -> None:
     undeclared = [
         f"{route.method} {route.path}"

@@ -34,3 +34,13 @@ def test_nobody_gets_a_new_address_by_writing_one(tmp_path: Path) -> None:
     with serving(tmp_path / "data", {**LIMITS, "CYAN_TRUSTED_PROXIES": "192.0.2.1"}) as server:
         statuses = [_log_in_from(server, f"198.51.100.{number}") for number in range(FEW + 1)]
         assert statuses == [400] * FEW + [429]
+
+
+def test_who_is_only_said_to_be_this_machine_is_not_spared(tmp_path: Path) -> None:
+    public = "https://cloud.example.com"
+    settings = {**LIMITS, "CYAN_LIMIT_LOOPBACK": "no", "CYAN_PUBLIC_URL": f"{public}/"}
+    with serving(tmp_path / "data", settings) as server:
+        statuses = [_log_in_from(server, "127.0.0.1") for _ in range(FEW + 1)]
+        assert statuses == [400] * FEW + [429]
+        file = httpx.get(f"{server.api_url}/openapi.json", timeout=60).json()
+        assert file["servers"] == [{"url": public}]

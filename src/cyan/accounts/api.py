@@ -12,6 +12,7 @@ from cyan.accounts.oauth import TokenEndpoint, host_of
 from cyan.accounts.service import Accounts
 from cyan.accounts.shapes import (
     MAX_BODY_BYTES,
+    CodeNeeded,
     CurrentToken,
     EndQuery,
     ListedToken,
@@ -26,7 +27,7 @@ from cyan.rest.auth import Auth, ExpiredTokenError, InvalidTokenError, bearer_of
 from cyan.rest.body import URLENCODED
 from cyan.rest.call import Call
 from cyan.rest.errors import ApiError, errors_list, token_missing, token_refused
-from cyan.rest.registry import Route
+from cyan.rest.registry import Reply, Route
 from cyan.rest.responses import json_response
 from cyan.rest.shapes import Done
 
@@ -67,7 +68,7 @@ def _token_routes(accounts: Accounts) -> list[Route]:
             request=TokenRequest,
             max_body_bytes=MAX_BODY_BYTES,
             request_media=(URLENCODED,),
-            response=TokenReply,
+            response=(Reply(TokenReply), Reply(CodeNeeded, 403)),
         ),
         Route(
             "GET",

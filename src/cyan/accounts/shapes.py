@@ -33,6 +33,14 @@ class TokenReply(msgspec.Struct, frozen=True):
     refresh_token: str
 
 
+class CodeNeeded(msgspec.Struct, frozen=True):
+    """The account has a second factor: send the code with this `mfa_token`."""
+
+    error: Literal["mfa_required"]
+    error_description: str
+    mfa_token: str
+
+
 class Said(msgspec.Struct, frozen=True):
     """It was done, and a sentence for the person."""
 

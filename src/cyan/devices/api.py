@@ -28,7 +28,6 @@ from cyan.devices.notes import write_notes
 from cyan.devices.provisioning import NotARegistrarError, Provisioning, UnknownPlatformError
 from cyan.devices.resource import (
     DeviceResource,
-    DeviceSummary,
     NotBuiltError,
     StoredChange,
     StoredKey,
@@ -279,7 +278,7 @@ def routes(
             scope="devices:list",
             summary="List your devices",
             query=shapes.ListQuery,
-            response=list[DeviceSummary],
+            response=list[shapes.ListedDevice],
         ),
         Route(
             "POST",

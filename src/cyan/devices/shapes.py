@@ -1,23 +1,37 @@
 """The JSON that the routes of devices take and give (rest-api-core.md §8)."""
 
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
+from cyan.devices.labels import LabelDetail, LabelFields
 from cyan.devices.resource import DeviceDetail, DeviceSummary
 
 
-def _joined(name: str, *parts: type[msgspec.Struct]) -> type[msgspec.Struct]:
-    fields = [
-        (field.name, field.type, field.default) if not field.required else (field.name, field.type)
-        for part in parts
-        for field in msgspec.structs.fields(part)
-    ]
+def _joined(
+    name: str, *parts: type[msgspec.Struct], optional: bool = False
+) -> type[msgspec.Struct]:
+    """One struct of all fields; with `optional` none of them has to be there."""
+    fields: list[tuple[str, Any] | tuple[str, Any, Any]] = []
+    for field in (field for part in parts for field in msgspec.structs.fields(part)):
+        if optional:
+            fields.append((field.name, field.type | msgspec.UnsetType, msgspec.UNSET))
+        elif field.required:
+            fields.append((field.name, field.type))
+        else:
+            fields.append((field.name, field.type, field.default))
     return msgspec.defstruct(name, fields, kw_only=True)
 
 
-Device = _joined("Device", DeviceSummary, DeviceDetail)
-"""The single device; features may add fields."""
+class ListedDevice(DeviceSummary, frozen=True):
+    """A device in a list, with what its label says."""
+
+    serial_number: str | msgspec.UnsetType = msgspec.UNSET
+    mac_wifi: str | msgspec.UnsetType = msgspec.UNSET
+
+
+Device = _joined("Device", DeviceSummary, DeviceDetail, LabelFields, LabelDetail)
+"""The single device. What a feature adds by a reader is declared here, too."""
 
 
 class ListQuery(msgspec.Struct, omit_defaults=True):
@@ -42,17 +56,20 @@ class ClaimRequest(msgspec.Struct):
     """Without `id`: make a device for this platform. For registrars."""
 
 
-class ClaimReply(msgspec.Struct):
-    """Claimed; or the owner was asked for the device: then there are `ok` and `transfer_id` only;
-    or a device was made: then it is the device as `GET` shows it."""
-
+class _Claimed(msgspec.Struct):
     ok: Literal[True] | msgspec.UnsetType = msgspec.UNSET
     user_id: str | msgspec.UnsetType = msgspec.UNSET
-    id: str | msgspec.UnsetType = msgspec.UNSET
     deviceID: str | msgspec.UnsetType = msgspec.UNSET  # noqa: N815 - as clients spell it
-    connected: bool | msgspec.UnsetType = msgspec.UNSET
     claimed: bool | msgspec.UnsetType = msgspec.UNSET
     transfer_id: str | msgspec.UnsetType = msgspec.UNSET
+
+
+ClaimReply = _joined(
+    "ClaimReply", _Claimed, DeviceSummary, DeviceDetail, LabelFields, LabelDetail, optional=True
+)
+ClaimReply.__doc__ = """Claimed: `ok`, `user_id`, `id`, `deviceID`, `connected`, `claimed`; or the
+owner was asked for the device: then there are `ok` and `transfer_id` only; or a device was made:
+then it is the device as `GET` shows it."""
 
 
 class ChangeRequest(msgspec.Struct, omit_defaults=True):
@@ -66,9 +83,17 @@ class ChangeRequest(msgspec.Struct, omit_defaults=True):
 
 
 class ChangeReply(msgspec.Struct):
-    """The device, and what was changed, as it is now."""
+    """The device, and what was changed, as it is now. What a feature's key answers is declared
+    here, too."""
 
     id: str
+    name: str | msgspec.UnsetType = msgspec.UNSET
+    notes: str | msgspec.UnsetType | None = msgspec.UNSET
+    development: bool | msgspec.UnsetType = msgspec.UNSET
+    firmware_updates_forced: bool | msgspec.UnsetType = msgspec.UNSET
+    connected: bool | msgspec.UnsetType = msgspec.UNSET
+    signaling: bool | msgspec.UnsetType = msgspec.UNSET
+    updated_at: str | msgspec.UnsetType = msgspec.UNSET
 
 
 class ClaimCodeRequest(msgspec.Struct):

@@ -62,8 +62,9 @@ _SCHEMES: Final[Object] = {
 }
 
 
-def document(routes: Iterable[Route], *, version: str) -> Object:
-    """The whole file as JSON values, of the routes that are built."""
+def document(routes: Iterable[Route], *, version: str, server_url: str = "/") -> Object:
+    """The whole file as JSON values, of the routes that are built. "/" is the server that gives it,
+    by whatever address it was reached."""
     built = [route for route in routes if route.is_built]
     schemas = _Schemas(built)
     names = _parameter_names(built)
@@ -79,19 +80,21 @@ def document(routes: Iterable[Route], *, version: str) -> Object:
             "description": "A device cloud that speaks the protocols of the Particle Device Cloud.",
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
-        "servers": [{"url": "/"}],
+        "servers": [{"url": server_url}],
         "tags": [{"name": tag} for tag in sorted({_tag(route) for route in built})],
         "paths": dict(sorted(paths.items())),
         "components": {"schemas": schemas.components, "securitySchemes": _SCHEMES},
     }
 
 
-def route(registry: Registry, version: str) -> Route:
+def route(registry: Registry, version: str, server_url: str = "/") -> Route:
     """The route that gives the file of all routes, its own too."""
 
     @functools.cache
     def content() -> bytes:
-        return msgspec.json.encode(document(registry.routes, version=version))
+        return msgspec.json.encode(
+            document(registry.routes, version=version, server_url=server_url)
+        )
 
     async def read(_call: Call) -> Response:
         return JsonResponse(content())
@@ -249,6 +252,8 @@ def _responses(route: Route, schemas: _Schemas) -> Object:
 
 
 def _outcome(reply: Reply) -> str:
+    if reply.status >= 400:
+        return "Refused; the body says why."
     if reply.media_type == EVENT_STREAM:
         return "A stream of events, without end."
     return {201: "Made.", 202: "Accepted.", 204: "Done; no body."}.get(reply.status, "Done.")
