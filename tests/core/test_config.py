@@ -45,6 +45,7 @@ VALUES: dict[str, Any] = {
     "login_failures_account": 97,
     "login_block_s": 98,
     "limit_loopback": "no",
+    "console": "off",
     "log_format": "json",
     "log_level": "debug",
 }

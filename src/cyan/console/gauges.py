@@ -91,10 +91,12 @@ class Gauges:
         for tell in tuple(self._watchers):
             tell()
 
-    def watch(self, tell: Callable[[], None]) -> Callable[[], None]:
-        """Call `tell` after each sample, until what is returned is called."""
+    def watch(self, tell: Callable[[], None]) -> None:
+        """Call `tell` after each sample, until `unwatch`."""
         self._watchers.add(tell)
-        return lambda: self._watchers.discard(tell)
+
+    def unwatch(self, tell: Callable[[], None]) -> None:
+        self._watchers.discard(tell)
 
     def rates(self, name: str) -> list[float]:
         """How much of a counter there was in a second, between each two samples."""
