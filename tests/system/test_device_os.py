@@ -95,6 +95,8 @@ def test_what_cannot_be_imported_is_told_in_a_line(tmp_path: Path, release: Path
     empty = tmp_path / "empty"
     empty.mkdir()
     assert "no module of Device OS" in refused("firmware", "import", empty, "--data", data)
+    missing = refused("firmware", "import", tmp_path / "a.bin", "--data", data)
+    assert missing == f"Error: {tmp_path}/a.bin cannot be read: No such file or directory."
     wrong = refused("firmware", "import", release, "--release", "newest", "--data", data)
     assert "like 6.2.0 or 6.3.0-rc.1, not 'newest'" in wrong
     assert "There is no release 6.2.0 here" in refused(

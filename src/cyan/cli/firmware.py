@@ -23,7 +23,7 @@ def firmware() -> None:
 
 
 @firmware.command("import")
-@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path, exists=True))
+@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--release", help="The release that all of FILES belong to, like 6.2.0.")
 @data_option
 def import_(files: tuple[Path, ...], release: str | None, data: Path | None) -> None:

@@ -143,7 +143,15 @@ class DeviceOs:
             connection.execute(store.PUT, rows)
             for release in sorted({module.release for module in modules}):
                 names = [module.file_name for module in modules if module.release == release]
-                _record(connection, "firmware.imported", release, {"files": names}, at_ms)
+                detail: dict[str, object] = {"files": names}
+                audit.record(
+                    connection,
+                    audit.OPERATOR,
+                    "firmware.imported",
+                    _subject(release),
+                    detail,
+                    at_ms=at_ms,
+                )
 
         if rows:
             self._db.write_blocking(work)
@@ -161,7 +169,14 @@ class DeviceOs:
             removed = connection.execute(statement, parameters).rowcount
             if removed:
                 detail: dict[str, object] = {"modules": removed, "platform_id": platform_id}
-                _record(connection, "firmware.removed", release, detail, at_ms)
+                audit.record(
+                    connection,
+                    audit.OPERATOR,
+                    "firmware.removed",
+                    _subject(release),
+                    detail,
+                    at_ms=at_ms,
+                )
             return removed
 
         return self._db.write_blocking(work)
@@ -184,8 +199,5 @@ def _order(release: str) -> tuple[object, ...]:
     return () if release == NO_RELEASE else release_order(release)
 
 
-def _record(
-    connection: Connection, action: str, release: str, detail: dict[str, object], at_ms: int
-) -> None:
-    subject = f"deviceos:{release}"
-    audit.record(connection, audit.OPERATOR, action, subject, detail, at_ms=at_ms)
+def _subject(release: str) -> str:
+    return f"deviceos:{release}"
