@@ -143,7 +143,7 @@ async def test_after_a_long_outage_missed_ids_are_answered_with_the_truth(world:
     world.socket.is_broken = True
     board.transmit(encode_publish(logged_id, Publish("logged", b"1")))
     await world.settle()
-    link.ids.expected = lost[0]
+    link.expect(lost[0])
     await world.advance(2)
     await world.restart(outage_s=40)
     board.messages.clear()

@@ -1,11 +1,11 @@
 """A device over UDP: opens its records, follows its address, repeats what is not acknowledged."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 
 from cyan.gateway import metrics
 from cyan.gateway.conversation import describe
-from cyan.gateway.deviceids import LOST_AFTER_S, DeviceIds
+from cyan.gateway.deviceids import LOST_AFTER_S, UNKNOWN, DeviceIds
 from cyan.gateway.host import Host
 from cyan.gateway.link import NO_ANSWER, Link, MessageTooLargeError
 from cyan.gateway.session import Session
@@ -15,10 +15,13 @@ from cyan.wire.dtls import alerts
 from cyan.wire.dtls.record import ALERT, APPLICATION_DATA, HANDSHAKE, MOVED_CID, ServerRecords
 from cyan.wire.errors import MalformedError, MisuseError
 from cyan.wire.exchange import MIN_TIMEOUT_S, Build, Exchange, OnResponse
-from cyan.wire.messages import encode_event
+from cyan.wire.messages import encode_event, read_update_ack
 
 MAX_HELD = 64
 """Messages that wait for a commit of some milliseconds. What is dropped comes again."""
+
+UPDATE_ACK = b"\xb1A"
+"""The path of an UpdateAck, behind a header without a token."""
 
 MAX_BURST = 64
 """Chunks of an update in one go; the window of the transfer says how many may be under way."""
@@ -32,8 +35,8 @@ class DatagramLink(Link):
     """A DTLS session with its counters and its address."""
 
     __slots__ = (
-        "_budget_ends_s", "_held", "_timer_s", "address", "batch", "budget", "ids", "is_moving",
-        "records",
+        "_budget_ends_s", "_expected", "_held", "_ids", "_timer_s", "address", "batch", "budget",
+        "is_moving", "records",
     )  # fmt: skip
 
     def __init__(
@@ -59,7 +62,11 @@ class DatagramLink(Link):
         )
         self.records = records
         self.address = address
-        self.ids = ids
+        # While every message of the device comes in its turn, the next one's id is all that there
+        # is to remember, and stands here: an object of its own would be far away.
+        self._ids: DeviceIds | None = None
+        self._expected = UNKNOWN
+        self._put_away(ids)
         self.is_moving = False
         self.batch = -1
         """The one of the journal that has its newest entry; -1 if the stored row says it all."""
@@ -117,6 +124,8 @@ class DatagramLink(Link):
             self.is_moving = False
         elif not self.is_moving and records.highest_received > highest:
             self._on_moved()
+        if content[4:6] == UPDATE_ACK and self._on_update_ack(content, now_s):
+            return
         try:
             message = coap.decode(content)
         except MalformedError:
@@ -124,21 +133,27 @@ class DatagramLink(Link):
             return
         kind = message.type
         if kind <= coap.NON:
-            ids = self.ids
-            if message.message_id == ids.expected and not ids.may_have_missed:
-                ids.expected = message.message_id + 1 & 0xFFFF
-            else:
-                was_watched = ids.is_watched
-                missed = ids.follow(message.message_id, now_s)
-                if missed and not self._answer_missed(missed):
-                    return
-                if ids.is_watched and not was_watched:
-                    self.host.at(now_s + LOST_AFTER_S, self._answer_lost)
+            if message.message_id == self._expected:
+                self._expected = message.message_id + 1 & 0xFFFF
+            elif not self._follow(message.message_id, now_s):
+                return
             self.on_message(message, now_s)
         elif kind == coap.ACK:
             self.exchange.on_ack(message)
         else:
             self.on_reset(message.message_id)
+
+    def _on_update_ack(self, content: bytes, now_s: float) -> bool:
+        """A device that takes a file sends hundreds of these in a second; whether it was one that
+        needs nothing else. Hot path."""
+        ack = read_update_ack(content)
+        ids = self.ids
+        message_id = content[2] << 8 | content[3]
+        if ack is None or message_id != ids.expected or ids.may_have_missed or not self.is_online:
+            return False
+        ids.expected = message_id + 1 & 0xFFFF
+        self.host.updates.on_ack(self, ack, now_s)
+        return True
 
     def _on_other_record(self, content_type: int, content: bytes) -> None:
         if content_type == ALERT and alerts.ends_session(content):
@@ -157,6 +172,44 @@ class DatagramLink(Link):
         if self.session.device_id is not None and self.session.has_application:
             # After a reset the device's update status is unknown again, session or not.
             self.tell(describe.PENDING_EVENT, "false")
+
+    # -- which messages of the device are missing ----------------------------------------------
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether every message before the newest has come."""
+        return self._ids is None or self._ids.is_complete
+
+    @property
+    def last_device_message_id(self) -> int:
+        """The newest message id of the device, UNKNOWN before the first."""
+        return self._expected - 1 & 0xFFFF if self._ids is None else self._ids.last()
+
+    def expect(self, message_id: int) -> None:
+        """The device's next message has this id, and none is missing."""
+        self._ids, self._expected = None, message_id & 0xFFFF
+
+    def _take_out(self) -> DeviceIds:
+        return DeviceIds(self.last_device_message_id) if self._ids is None else self._ids
+
+    def _put_away(self, ids: DeviceIds) -> None:
+        if ids.expected is None or ids.is_watched or ids.may_have_missed:
+            self._ids, self._expected = ids, UNKNOWN
+        else:
+            self._ids, self._expected = None, ids.expected
+
+    def _follow(self, message_id: int, now_s: float) -> bool:
+        """A message came that is not the next one, or after others that are missing; whether the
+        session goes on."""
+        ids = self._take_out()
+        was_watched = ids.is_watched
+        missed = ids.follow(message_id, now_s)
+        self._put_away(ids)
+        if missed and not self._answer_missed(missed):
+            return False
+        if ids.is_watched and not was_watched:
+            self.host.at(now_s + LOST_AFTER_S, self._answer_lost)
+        return True
 
     def _answer_missed(self, missed: list[int]) -> bool:
         """What the device sent while no server was there would cost it the session when it is never
@@ -179,19 +232,23 @@ class DatagramLink(Link):
         being set up."""
         if self.ended is not None:
             return
+        ids = self._take_out()
         if self.session.settled:
-            for message_id in self.ids.take_lost(now_s):
+            for message_id in ids.take_lost(now_s):
                 if self.exchange.answer_to(message_id) is None:
                     answer = coap.encode_ack(message_id, coap.SERVICE_UNAVAILABLE)
                     self.exchange.keep_answer(message_id, answer)
                     self.transmit(answer)
-        due_s = self.ids.watch(now_s)
+        due_s = ids.watch(now_s)
+        self._put_away(ids)
         if due_s is not None:
             self.host.at(due_s, self._answer_lost)
 
     def on_fresh_session(self, answer_to: int) -> None:
         if answer_to != NO_ANSWER:
-            self.ids.restart(answer_to)
+            ids = self._take_out()
+            ids.restart(answer_to)
+            self._put_away(ids)
 
     # -- what we send --------------------------------------------------------------------------
 
@@ -216,12 +273,19 @@ class DatagramLink(Link):
     def chunk_room(self) -> int:
         return MAX_BURST if self._held is None else 0
 
-    def send_chunk(self, content: bytes) -> None:
-        # What the device says of it is none of the messages that its rate is meant for.
-        self.budget += 1
-        if self.exchange.next_message_id & ID_CHECKPOINT == 0:
+    def send_chunks(self, chunks: Sequence[int], encode: Callable[[int, int], bytes]) -> None:
+        exchange, address, send = self.exchange, self.address, self.host.send
+        seal = self.records.seal_data
+        count = len(chunks)
+        message_id = exchange.next_message_id
+        exchange.next_message_id = message_id + count & 0xFFFF
+        # What the device says of them is none of the messages that its rate is meant for.
+        self.budget += count
+        if (message_id & ID_CHECKPOINT) + count > ID_CHECKPOINT:
             self.host.mark_urgent(self)
-        self.transmit(content)
+        for chunk in chunks:
+            send(seal(encode(chunk, message_id)), address)
+            message_id = message_id + 1 & 0xFFFF
 
     def close(self) -> None:
         self.host.send(self.records.seal(ALERT, alerts.CLOSE_NOTIFY), self.address)

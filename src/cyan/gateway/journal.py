@@ -29,7 +29,7 @@ def _entry(link: DatagramLink) -> bytes:
             adoption=link.adoption,
             highest_received=records.highest_received,
             replay_window=records.replay_window,
-            device_message_id=link.ids.last(),
+            device_message_id=link.last_device_message_id,
             next_message_id=link.exchange.next_message_id,
             settled=link.session.settled,
             heard_at_ms=link.last_heard_ms,

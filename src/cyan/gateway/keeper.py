@@ -145,7 +145,7 @@ class Keeper:
                 session.has_system
                 and session.has_application
                 and session.subscriptions
-                and link.ids.is_complete
+                and link.is_complete
                 and now_s - session.last_setup_s >= SETTLE_S
             ):
                 session.settled = True

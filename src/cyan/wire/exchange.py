@@ -6,6 +6,7 @@ matched with their responses by token. Times are monotonic seconds, handed in.
 """
 
 from collections.abc import Callable, Iterable, Iterator
+from functools import lru_cache
 from typing import Final
 
 from cyan.wire import coap
@@ -41,6 +42,10 @@ EMPTY_ACK: Final = b""
 
 REORDERED: Final = 64
 """Ids before the first one of a generation that it has room for, as a bit each."""
+
+_FIRSTS: Final = tuple(range(0, 0x10000, REORDERED))
+"""Where a generation can begin. A few numbers that all sessions share are near when a message
+comes; one of each session's own, in a fleet of 100,000, is not."""
 
 _HALF: Final = 0x8000
 _NOTHING: Final[dict[int, bytes | None]] = {}
@@ -83,6 +88,21 @@ class Request:
         self.on_response = on_response
 
 
+def _before(message_id: int) -> int:
+    """Where a generation begins that has room for at least REORDERED ids before this one."""
+    return _FIRSTS[(message_id // REORDERED - 1) % len(_FIRSTS)]
+
+
+@lru_cache(2)
+def _turn_of(generation: int) -> float:
+    return (generation + 1) * REMEMBER_S
+
+
+def _turn_after(now_s: float) -> float:
+    """When the present generation is over: the same for all sessions, and one number for all."""
+    return _turn_of(int(now_s // REMEMBER_S))
+
+
 class Exchange:
     """The memory of one session.
 
@@ -116,7 +136,7 @@ class Exchange:
         if answered:
             newest = answered[0]
             back = max(age for id_ in answered if (age := newest - id_ & 0xFFFF) < _HALF)
-            self._first = newest - back - REORDERED & 0xFFFF
+            self._first = _before(newest - back)
             for message_id in answered:
                 self._acknowledge(message_id)
 
@@ -222,8 +242,8 @@ class Exchange:
             self._older_bits, self._older_first = self._bits if is_recent else 0, self._first
             self._answers, self._bits = _NOTHING, 0
         if not self._bits:
-            self._first = message_id - REORDERED & 0xFFFF
-        self._turn_s = now_s + REMEMBER_S
+            self._first = _before(message_id)
+        self._turn_s = _turn_after(now_s)
 
     # -- what we send ------------------------------------------------------------------------
 
