@@ -31,7 +31,10 @@ class RoughCloud(Cloud):
     """If it is set, a device with another key is not answered."""
 
     def _on_record(self, datagram: bytes, port: int, now: float) -> list[bytes]:
-        connection_id = connection_id_of(datagram) or b""
+        # Sessions without an id are told apart by their number.
+        has_id = self.records is not None and self.records.has_connection_id
+        number = self.handshakes.to_bytes(4, "big")
+        connection_id = (connection_id_of(datagram) or b"") if has_id else number
         nonce = (connection_id, datagram[_SEQUENCE])
         if nonce in self.nonces:
             assert self.nonces[nonce][1:] == datagram[1:], "a nonce is used twice"
@@ -50,6 +53,7 @@ class FieldWorld:
         seed: str = SEED,
         index: int = 0,
         start: float = 0.0,
+        platform: str = "argon",
     ) -> None:
         self.now = start
         self.port = 0
@@ -62,7 +66,7 @@ class FieldWorld:
         self.device = FieldDevice(
             maker(
                 identity,
-                find_board("argon"),
+                find_board(platform),
                 quiet if behaviour is None else behaviour,
                 Server(("", 0), SERVER_KEY.public_key()),
             ),

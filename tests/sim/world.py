@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cyan.sim.behaviour import Behaviour, built_in
 from cyan.sim.device import Device
 from cyan.sim.facts import EndReason, Fact, HandshakeDone, State, StateChanged
+from cyan.sim.flash import Flash
 from cyan.sim.generations import GENERATIONS
 from cyan.sim.identity import Identity
 from cyan.sim.platforms import PLATFORMS
@@ -171,6 +172,7 @@ class World:
         cloud: Cloud | None = None,
         claim_code: str | None = None,
         stored: StoredDevice | None = None,
+        flash: Flash | None = None,
         now: float = 0.0,
     ) -> None:
         self.now = now
@@ -189,6 +191,7 @@ class World:
             generation=None if generation is None else GENERATIONS[generation],
             claim_code=claim_code,
             stored=stored,
+            flash=flash,
         )
         self.device.start(now)
 
