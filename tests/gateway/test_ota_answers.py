@@ -68,9 +68,9 @@ def ready(*, fast: bool) -> coap.Message:
 
 
 def taken(transfer: Transfer, now_s: float) -> list[int]:
-    found = []
-    while (chunk := transfer.take(now_s)) is not None:
-        found.append(chunk)
+    found: list[int] = []
+    while chunks := transfer.take(7, now_s):
+        found.extend(chunks)
     return found
 
 
@@ -204,7 +204,7 @@ def test_acknowledgements_before_the_start_and_after_the_end_change_nothing() ->
     transfer = current()
     transfer.start(0.0)
     assert transfer.on_ack(UpdateAck(5), 0.5) is None
-    assert transfer.take(0.5) is None
+    assert not transfer.take(1, 0.5)
     assert transfer.on_missed(ChunkMissed((1,)), 0.5) is None
     assert transfer.on_taken(0.5) is None
     ended = finishing()
@@ -256,7 +256,7 @@ def test_in_the_slow_mode_each_chunk_waits_for_the_one_before() -> None:
         assert isinstance(chunk, Chunk)
         assert chunk.index is None
         assert chunk.is_intact
-        assert transfer.take(1.0) is None
+        assert not transfer.take(1, 1.0)
         assert transfer.on_taken(1.0) is None
         got.append(chunk.data)
         step = transfer.on_answer(answer(coap.CHANGED), 1.0)
@@ -293,7 +293,7 @@ def test_missed_chunks_are_sent_again_and_then_the_end(
 ) -> None:
     transfer = fast(make)
     assert transfer.on_answer(answer(coap.BAD_REQUEST), 3.0) is None
-    assert transfer.take(3.0) is None
+    assert not transfer.take(1, 3.0)
     assert transfer.on_missed(ChunkMissed((3, 7, COUNT)), 3.1) is None
     assert taken(transfer, 4.0) == [3, 7]
     assert transfer.resent == 2
@@ -304,7 +304,7 @@ def test_missed_chunks_are_sent_again_and_then_the_end(
 def test_the_list_of_missed_chunks_may_come_first() -> None:
     transfer = fast()
     transfer.on_missed(ChunkMissed((3,)), 2.9)
-    assert transfer.take(2.9) is None
+    assert not transfer.take(1, 2.9)
     transfer.on_answer(answer(coap.BAD_REQUEST), 3.0)
     assert taken(transfer, 3.0) == [3]
 
@@ -376,7 +376,7 @@ def test_each_stage_of_the_legacy_protocol_has_a_deadline() -> None:
     transfer.start(0.0)
     assert failed(transfer.on_time(steps.ANSWER_WITHIN_S)) == (Why.TIMEOUT, None)
     transfer.on_answer(ready(fast=True), 50.0)
-    transfer.take(50.0)
+    transfer.take(1, 50.0)
     # The connection takes nothing any more.
     assert transfer.on_time(50.0 + steps.PROGRESS_WITHIN_S - 1) is None
     stuck = transfer.on_time(50.0 + steps.PROGRESS_WITHIN_S)

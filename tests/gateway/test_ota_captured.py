@@ -57,9 +57,9 @@ def written(step: Step, like: coap.Message) -> bytes:
 
 
 def take_all(transfer: Transfer, now_s: float) -> list[int]:
-    taken = []
-    while (chunk := transfer.take(now_s)) is not None:
-        taken.append(chunk)
+    taken: list[int] = []
+    while chunks := transfer.take(7, now_s):
+        taken.extend(chunks)
     return taken
 
 

@@ -407,6 +407,7 @@ TARGETS: Final[dict[str, Target]] = {
     "messages.updates.decode_diagnostic": Target(
         updates.decode_diagnostic, (b'{"code":-1380,"message":"Unknown error"}',)
     ),
+    "messages.updates.read_update_ack": Target(updates.read_update_ack, _COAP),
     "messages.updates_legacy.decode_update_ready": Target(
         updates_legacy.decode_update_ready, (b"\0", b"\1")
     ),

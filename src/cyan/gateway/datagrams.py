@@ -147,11 +147,10 @@ class DatagramLink(Link):
         """A device that takes a file sends hundreds of these in a second; whether it was one that
         needs nothing else. Hot path."""
         ack = read_update_ack(content)
-        ids = self.ids
         message_id = content[2] << 8 | content[3]
-        if ack is None or message_id != ids.expected or ids.may_have_missed or not self.is_online:
+        if ack is None or message_id != self._expected or not self.is_online:
             return False
-        ids.expected = message_id + 1 & 0xFFFF
+        self._expected = message_id + 1 & 0xFFFF
         self.host.updates.on_ack(self, ack, now_s)
         return True
 

@@ -121,8 +121,9 @@ class Link(ABC):
         more."""
 
     @abstractmethod
-    def send_chunk(self, content: bytes) -> None:
-        """Send one chunk of an update, whose message id was taken just before. Hot path."""
+    def send_chunks(self, chunks: Sequence[int], encode: Callable[[int, int], bytes]) -> None:
+        """Send these chunks of an update, no more than there is room for; encode(chunk, message id)
+        is the message of one. Hot path."""
 
     def name_device(self, hello: Hello) -> Hello:
         """The Hello with the device's id in it, where the transport said it before."""
@@ -212,7 +213,7 @@ class Link(ABC):
         if isinstance(request, UpdateAck):
             # A bit instead of an entry: there are thousands in one update.
             self.exchange.keep_answer(message.message_id, EMPTY_ACK)
-            self.host.updates.on_ack(self, request)
+            self.host.updates.on_ack(self, request, self.host.now_s())
             return (fx.Reply(),)
         if isinstance(request, ChunkMissed):
             self.host.updates.on_missed(self, request)

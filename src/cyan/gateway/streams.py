@@ -1,6 +1,6 @@
 """A device over TCP: nothing is lost or comes twice, and the session ends with the connection."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Final, Protocol
 
@@ -146,8 +146,10 @@ class StreamLink(Link):
     def chunk_room(self) -> int:
         return (MAX_UNSENT_OF_UPDATE - self.stream.unsent_bytes()) // CHUNK_ROOM_BYTES
 
-    def send_chunk(self, content: bytes) -> None:
-        self.stream.write(self._channel.seal(content))
+    def send_chunks(self, chunks: Sequence[int], encode: Callable[[int, int], bytes]) -> None:
+        for chunk in chunks:
+            message_id = self.exchange.take_message_id()
+            self.stream.write(self._channel.seal(encode(chunk, message_id)))
 
     def on_room(self) -> None:
         """The connection takes more again."""

@@ -62,8 +62,8 @@ class _Running:
     """One transfer with what waits for it."""
 
     __slots__ = (
-        "begun_s", "cancel", "device_id", "done", "first_id", "link", "next_id", "on_progress",
-        "pinged_s", "progress_s", "size", "told", "transfer",
+        "begun_s", "cancel", "chunk_bytes", "counted", "device_id", "done", "first_id", "link",
+        "on_progress", "pinged_s", "progress_s", "sent", "size", "told", "transfer",
     )  # fmt: skip
 
     def __init__(
@@ -72,6 +72,7 @@ class _Running:
         link: Link,
         transfer: Transfer,
         size: int,
+        chunk_bytes: int,
         on_progress: UpdateProgress,
         now_s: float,
     ) -> None:
@@ -79,11 +80,14 @@ class _Running:
         self.link = link
         self.transfer = transfer
         self.size = size
+        self.chunk_bytes = chunk_bytes
         self.on_progress = on_progress
         self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.cancel = _nothing
-        self.first_id = self.next_id = 0
-        """Message ids of chunks, from the first one to after the last."""
+        self.sent = self.counted = 0
+        """Chunks, and those of them that the metric has."""
+        self.first_id = 0
+        """Message id of the first chunk."""
         self.begun_s = now_s
         self.progress_s = self.pinged_s = now_s
         self.told: tuple[object, int] | None = None
@@ -125,10 +129,17 @@ class Updates:
             raise DeviceOfflineError
         if device_id in self._running:
             raise DeviceBusyError("An update of this device is under way.")
-        size = len(image.data)
         transfer = make_transfer(link.session, image)
         now_s = self._place.now_s()
-        one = _Running(device_id, link, transfer, size, on_progress, now_s)
+        one = _Running(
+            device_id,
+            link,
+            transfer,
+            len(image.data),
+            limits_of(link.session).chunk_bytes,
+            on_progress,
+            now_s,
+        )
         self._running[device_id] = one
         if not self._is_turning:
             self._is_turning = True
@@ -170,11 +181,10 @@ class Updates:
 
     # -- what links say ------------------------------------------------------------------------
 
-    def on_ack(self, link: Link, ack: UpdateAck) -> None:
+    def on_ack(self, link: Link, ack: UpdateAck, now_s: float) -> None:
         """A device says which chunks it has. Hot path."""
         one = self._of(link)
         if one is not None:
-            now_s = self._place.now_s()
             step = one.transfer.on_ack(ack, now_s)
             if step is not None:
                 self._do(one, step)
@@ -192,9 +202,10 @@ class Updates:
     def on_reset(self, link: Link, message_id: int) -> None:
         """A device rejects a message that nobody waits for: a chunk, when no update runs there."""
         one = self._of(link)
-        if one is None or (message_id - one.first_id & 0xFFFF) >= (
-            one.next_id - one.first_id & 0xFFFF
-        ):
+        if one is None or not one.sent:
+            return
+        ago = link.exchange.next_message_id - message_id & 0xFFFF
+        if ago > (link.exchange.next_message_id - one.first_id & 0xFFFF):
             return
         self._fail(one, UpdateInterruptedError("The device knows of no update any more."))
 
@@ -230,6 +241,7 @@ class Updates:
                 continue
             self._do(one, one.transfer.on_time(now_s))
             self._pump(one, now_s)
+            self._count(one)
             if now_s - max(one.link.heard_s, one.pinged_s) >= PING_AFTER_S:
                 self._ping(one, now_s)
         if self._pacer.has_limit:
@@ -292,32 +304,32 @@ class Updates:
         """Send what may be sent now. Hot path."""
         if self._pacer.has_limit:
             self._pacer.wait(one)
-            return
-        if one.done.done():
-            return
+        elif not one.done.done():
+            room = min(one.link.chunk_room(), BURST)
+            sent = self._send(one, room, now_s)
+            if sent == BURST:
+                # The others first.
+                if not self._ready:
+                    asyncio.get_running_loop().call_soon(self._go_on)
+                self._ready.append(one)
+
+    def _send(self, one: _Running, room: int, now_s: float) -> int:
+        """Send up to `room` chunks; how many there were. Hot path."""
+        if room <= 0:
+            return 0
         link, transfer = one.link, one.transfer
-        take, encode, send = transfer.take, transfer.encode, link.send_chunk
-        take_id = link.exchange.take_message_id
-        room = min(link.chunk_room(), BURST)
-        sent = 0
-        while sent < room:
-            chunk = take(now_s)
-            if chunk is None:
-                break
-            message_id = take_id()
-            send(encode(chunk, message_id))
-            sent += 1
-        if not sent:
-            self._do(one, transfer.on_taken(now_s))
-            return
-        self._count(one, sent)
-        if sent == BURST:
-            # The others first.
-            if not self._ready:
-                asyncio.get_running_loop().call_soon(self._go_on)
-            self._ready.append(one)
-        elif sent < room:
-            self._do(one, transfer.on_taken(now_s))
+        chunks = transfer.take(room, now_s)
+        count = len(chunks)
+        if count:
+            if not one.sent:
+                one.first_id = link.exchange.next_message_id
+            one.sent += count
+            link.send_chunks(chunks, transfer.encode)
+        if count < room:
+            step = transfer.on_taken(now_s)
+            if step is not None:
+                self._do(one, step)
+        return count
 
     def _go_on(self) -> None:
         now_s = self._place.now_s()
@@ -326,25 +338,11 @@ class Updates:
             self._pump(one, now_s)
 
     def _send_one(self, one: _Running) -> int:
-        """One chunk, when all have a limit together."""
-        if one.done.done() or one.link.chunk_room() < 1:
+        """One chunk, when all have a limit together; its bytes."""
+        if one.done.done():
             return 0
-        now_s = self._place.now_s()
-        chunk = one.transfer.take(now_s)
-        if chunk is None:
-            self._do(one, one.transfer.on_taken(now_s))
-            return 0
-        content = one.transfer.encode(chunk, one.link.exchange.take_message_id())
-        one.link.send_chunk(content)
-        self._count(one, 1)
-        return len(content)
-
-    def _count(self, one: _Running, sent: int) -> None:
-        next_id = one.link.exchange.next_message_id
-        if one.first_id == one.next_id:
-            one.first_id = next_id - sent & 0xFFFF
-        one.next_id = next_id
-        metrics.update_chunks.inc(sent)
+        room = min(one.link.chunk_room(), 1)
+        return self._send(one, room, self._place.now_s()) * one.chunk_bytes
 
     # -- what people see -----------------------------------------------------------------------
 
@@ -358,7 +356,14 @@ class Updates:
         one.told, one.progress_s = state, now_s
         one.on_progress(*state)
 
+    @staticmethod
+    def _count(one: _Running) -> None:
+        # Not for each chunk: a counter's lock costs as much as the window.
+        metrics.update_chunks.inc(one.sent - one.counted)
+        one.counted = one.sent
+
     def _note(self, one: _Running, outcome: str) -> None:
+        self._count(one)
         metrics.updates_running.set(len(self._running))
         metrics.updates_ended.labels(outcome=outcome).inc()
         metrics.update_chunks_resent.inc(one.transfer.resent)

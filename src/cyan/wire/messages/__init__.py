@@ -112,6 +112,7 @@ from cyan.wire.messages.updates import (
     encode_update_start,
     encode_update_started,
     is_chunk_size,
+    read_update_ack,
 )
 from cyan.wire.messages.updates_legacy import (
     MAX_CHUNKS,
@@ -244,4 +245,5 @@ __all__ = [
     "encode_variable_value",
     "encode_variable_value_answer",
     "is_chunk_size",
+    "read_update_ack",
 ]

@@ -31,6 +31,10 @@ _BITMAP_WORD: Final = 4
 MAX_STATISTICS: Final = 1024
 """Bytes of JSON after an update, and of a diagnostic payload."""
 
+_NON_WITHOUT_TOKEN: Final = 0x50
+_PAYLOAD_MARKER: Final = 0xFF
+_ACK_PATH: Final = b"\xb1A"
+_CHUNK_INDEX_EMPTY: Final = 0xE0
 _CHUNK_HEAD: Final = b"\xb1C"
 _CHUNK_INDEX_ONE: Final = b"\xe1\x06\xe9"
 _CHUNK_INDEX_TWO: Final = b"\xe2\x06\xe9"
@@ -68,7 +72,7 @@ class UpdateChunk(msgspec.Struct, frozen=True):
     data: bytes
 
 
-class UpdateAck(msgspec.Struct, frozen=True):
+class UpdateAck(msgspec.Struct, frozen=True, gc=False):
     """Chunks 1 to `index` have arrived. Bit i of `bitmap` is set when chunk index + 1 + i has."""
 
     index: int
@@ -204,6 +208,30 @@ def decode_update_ack(message: coap.Message) -> UpdateAck:
     return UpdateAck(
         _number(message, coap.CHUNK_INDEX, "chunk index"), int.from_bytes(bitmap, "little")
     )
+
+
+def read_update_ack(content: bytes) -> UpdateAck | None:
+    """An UpdateAck in the form in which firmware writes it, from the bytes of the whole message;
+    None for whatever else it may be, which is for `coap.decode`. Hot path."""
+    if content[4:6] != _ACK_PATH or content[0] != _NON_WITHOUT_TOKEN or content[1] != coap.POST:
+        return None
+    size = content[6:7]
+    length = size[0] - _CHUNK_INDEX_EMPTY if size else -1
+    if not 0 <= length <= coap.MAX_UINT_OPTION or content[7:9] != _CHUNK_INDEX_ONE[1:]:
+        return None
+    end = 9 + length
+    index = int.from_bytes(content[9:end], "big")
+    if len(content) == end:
+        return UpdateAck(index)
+    bitmap = content[end + 1 :]
+    if (
+        len(content) < end
+        or content[end] != _PAYLOAD_MARKER
+        or len(bitmap) % _BITMAP_WORD
+        or not 0 < len(bitmap) <= MAX_BITMAP_BYTES
+    ):
+        return None
+    return UpdateAck(index, int.from_bytes(bitmap, "little"))
 
 
 def encode_update_finish(message_id: int, token: bytes, finish: UpdateFinish) -> bytes:

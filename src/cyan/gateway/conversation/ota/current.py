@@ -1,5 +1,6 @@
 """The current protocol (device-protocol.md §5.2): UpdateStart, chunks in a window, UpdateFinish."""
 
+from collections.abc import Sequence
 from typing import Final
 
 from cyan.core.ports import UpdateStage
@@ -128,10 +129,10 @@ class CurrentTransfer:
         window.on_time(now_s)
         return None
 
-    def take(self, now_s: float) -> int | None:
+    def take(self, room: int, now_s: float) -> Sequence[int]:
         if self.stage is not UpdateStage.SENDING:
-            return None
-        return self._window.take(now_s)
+            return ()
+        return self._window.take(room, now_s)
 
     def encode(self, chunk: int, message_id: int) -> bytes:
         size = self._chunk_bytes

@@ -6,6 +6,7 @@ connection takes them. In the slow mode each chunk is a question of its own.
 """
 
 from collections import deque
+from collections.abc import Sequence
 from enum import Enum, auto
 from typing import Final
 
@@ -210,25 +211,25 @@ class LegacyTransfer:
 
     # -- what is sent --------------------------------------------------------------------------
 
-    def take(self, now_s: float) -> int | None:
+    def take(self, room: int, now_s: float) -> Sequence[int]:
         if self.stage is not UpdateStage.SENDING or not self._is_fast:
-            return None
-        if not self._again and self._next >= self._count:
-            return None
+            return ()
+        room = min(room, len(self._again) + self._count - self._next)
         if self._per_s is not None:
             self._allowed = min(
                 self._allowed + (now_s - self._allowed_s) * self._per_s, float(BURST)
             )
             self._allowed_s = now_s
-            if self._allowed < 1:
-                return None
-            self._allowed -= 1
+            room = min(room, int(self._allowed))
+            self._allowed -= room
+        if room <= 0:
+            return ()
         self._stage_until_s = now_s + PROGRESS_WITHIN_S
-        if self._again:
-            self.resent += 1
-            return self._again.popleft()
-        self._next += 1
-        return self._next - 1
+        taken = [self._again.popleft() for _ in range(min(room, len(self._again)))]
+        self.resent += len(taken)
+        first, self._next = self._next, self._next + room - len(taken)
+        taken.extend(range(first, self._next))
+        return taken
 
     def encode(self, chunk: int, message_id: int) -> bytes:
         # The token is never answered in the fast mode; a device only expects that there is one.

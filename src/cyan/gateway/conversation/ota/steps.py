@@ -1,6 +1,6 @@
 """What a transfer asks for next, and what the two protocols have in common."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from enum import Enum
 from typing import Final, Protocol, TypeAlias
 
@@ -100,8 +100,8 @@ class Transfer(Protocol):
         """Called about ten times a second."""
         ...
 
-    def take(self, now_s: float) -> int | None:
-        """The chunk to send now; None while there is none. Hot path."""
+    def take(self, room: int, now_s: float) -> Sequence[int]:
+        """The chunks to send now, at most so many. Hot path."""
         ...
 
     def encode(self, chunk: int, message_id: int) -> bytes:
@@ -109,7 +109,7 @@ class Transfer(Protocol):
         ...
 
     def on_taken(self, now_s: float) -> Step:
-        """`take` has just given None."""
+        """`take` has just given less than there was room for."""
         ...
 
 

@@ -8,6 +8,7 @@ sent once more, since a device answers a chunk that it has with all that it has 
 """
 
 from collections import deque
+from collections.abc import Sequence
 from typing import Final
 
 from cyan.wire.messages import UpdateAck
@@ -24,6 +25,10 @@ REORDERED: Final = 3
 
 SHRINK: Final = 0.7
 """RFC 9438 §4.6, beta of CUBIC."""
+
+QUEUE_S: Final = 0.02
+"""By how much more than twice its shortest time the way there and back may take before the window
+grows no more: what radios vary by without any queue."""
 
 FIRST_WAIT_S: Final = 2.0
 MIN_WAIT_S: Final = 0.6
@@ -80,30 +85,38 @@ class Window:
         """Chunks that may be under way."""
         return self._size
 
-    def take(self, now_s: float) -> int | None:
-        """The chunk to send now, None while the window is full. Hot path."""
+    def take(self, room: int, now_s: float) -> Sequence[int]:
+        """The chunks to send now, at most `room`; none while the window is full. Hot path."""
         sent = self._sent
-        if len(sent) >= self._size and not self._probes:
-            return None
-        chunk = self._next_again()
-        if chunk:
-            self.resent += 1
-            if chunk == self._timed:
-                # Nobody could tell which of the two was acknowledged (RFC 6298 §3).
-                self._timed = 0
-        else:
-            chunk = self.next
-            if chunk > self.count or chunk > self.arrived + self._limit:
-                return None
-            self.next = chunk + 1
-            if not self._timed:
-                self._timed, self._timed_s = chunk, now_s
+        room = min(room, max(int(self._size) - len(sent), self._probes))
+        if room <= 0:
+            return ()
         self._probes = 0
         if not sent:
             self._quiet_since_s = now_s
-        self._order += 1
-        sent[chunk] = self._order
-        return chunk
+        order = self._order
+        taken: list[int] = []
+        if self._again:
+            while len(taken) < room and (chunk := self._next_again()):
+                order += 1
+                sent[chunk] = order
+                taken.append(chunk)
+                if chunk == self._timed:
+                    # Nobody could tell which of the two was acknowledged (RFC 6298 §3).
+                    self._timed = 0
+            self.resent += len(taken)
+        first = self.next
+        end = min(first + room - len(taken), self.count + 1, self.arrived + self._limit + 1)
+        if end > first:
+            self.next = end
+            if not self._timed:
+                self._timed, self._timed_s = first, now_s
+            for chunk in range(first, end):
+                order += 1
+                sent[chunk] = order
+                taken.append(chunk)
+        self._order = order
+        return taken
 
     def _next_again(self) -> int:
         """A lost chunk that has not arrived after all, 0 if there is none."""
@@ -172,11 +185,17 @@ class Window:
             self._again.append(chunk)
         if last_lost > self._recovered:
             self._shrink(self._size * SHRINK)
-        elif newest > self._recovered and self._size < self._limit:
+        elif newest > self._recovered and self._size < self._limit and not self._is_queueing:
             if self._size < self._top_size:
                 self._size = min(self._size + count, self._limit)
             else:
                 self._size += count / self._size
+
+    @property
+    def _is_queueing(self) -> bool:
+        """Whether chunks wait somewhere on their way: more of them would only wait longer, or be
+        lost there."""
+        return self._rtt_s > 2 * self._rtt_least_s + QUEUE_S
 
     def _shrink(self, size: float) -> None:
         # A device may allow less than what is least here.
