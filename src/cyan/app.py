@@ -39,7 +39,7 @@ from cyan.core.mail import Outbox, mailer_of
 from cyan.core.ports import Mail
 from cyan.core.secrets import Vault, open_vault
 from cyan.devices import api as devices_api
-from cyan.devices import findapi, provisioningapi, transferapi
+from cyan.devices import findapi, platformproducts, provisioningapi, transferapi
 from cyan.devices import keys as device_keys
 from cyan.devices.access import DeviceAccess
 from cyan.devices.claimcodes import ClaimCodes
@@ -276,6 +276,7 @@ def _routes(parts: Parts) -> list[Route]:
         *accounts_api.routes(parts.accounts, device_counts(parts.database)),
         *devices_api.routes(access, claiming, transfers, provisioning, resource),
         *provisioningapi.routes(provisioning),
+        *platformproducts.routes(),
         *findapi.routes(access, labels),
         *transferapi.routes(transfers, parts.people, access),
         *devices_api.claim_code_routes(claim_codes),

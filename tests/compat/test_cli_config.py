@@ -26,13 +26,19 @@ def test_config_env_sets_lists_and_deletes_variables_of_the_account(cli: Particl
     assert _listed(cli, "--sandbox")["latest"]["own"] == {"COLOUR": {"value": "green"}}
 
 
-def test_config_env_reads_what_is_set_for_one_device(cli: ParticleCli, server: Server) -> None:
+def test_config_env_sets_reads_and_deletes_what_is_for_one_device(
+    cli: ParticleCli, server: Server
+) -> None:
     device = server.own_devices[0].id
-    # `set` and `delete` for a device ask for its product to print a link, and fail without one.
-    cli.run("config", "env", "set", "ROOM", "attic", "--device", device)
+    said = cli.succeed("config", "env", "set", "ROOM", "attic", "--device", device)
+    assert "Environment variable ROOM has been successfully set." in said
+    assert any(line.endswith(f"/devices/{device}?tab=env-vars") for line in said)
     state = _listed(cli, "--device", device)
     assert state["latest"]["own"] == {"ROOM": {"value": "attic"}}
     assert state["on_device"]["rendered"] == {}
+    said = cli.succeed("config", "env", "delete", "ROOM", "--device", device)
+    assert "Environment variable ROOM has been successfully deleted." in said
+    assert _listed(cli, "--device", device)["latest"]["own"] == {}
 
 
 @proves("config secrets list", "config secrets get", "config secrets set", "config secrets delete")

@@ -12,7 +12,15 @@ from cyan.core.db.engine import Database
 from cyan.core.ids import DeviceId, UserId
 from cyan.core.secrets import Vault
 from cyan.devices import api as devices_api
-from cyan.devices import claimcodes, description, findapi, provisioningapi, registry, transferapi
+from cyan.devices import (
+    claimcodes,
+    description,
+    findapi,
+    platformproducts,
+    provisioningapi,
+    registry,
+    transferapi,
+)
 from cyan.devices.access import DeviceAccess
 from cyan.devices.claimcodes import ClaimCodes, Outcome
 from cyan.devices.claiming import Claiming
@@ -175,6 +183,7 @@ def make_world(
         [
             *devices_api.routes(access, claiming, transfers, provisioning, resource),
             *provisioningapi.routes(provisioning),
+            *platformproducts.routes(),
             *findapi.routes(access, labels),
             *transferapi.routes(transfers, people, access),
             *devices_api.claim_code_routes(claim_codes),

@@ -66,6 +66,7 @@ EDIT: dict[str, object] = {"ops": [{"op": "Set", "key": "LEVEL", "value": "hers"
 TABLE: dict[tuple[str, str], Row] = {
     ("POST", "/oauth/token"): Row(BAD_LOGIN, BAD_LOGIN, BAD_LOGIN),
     ("GET", "/v1/access_tokens"): Row(OWN_ONLY),
+    ("GET", "/v1/products/{product}"): Row(NOT_BUILT),
     ("DELETE", "/v1/access_tokens"): Row(OWN_ONLY),
     ("GET", "/v1/access_tokens/current"): Row(OWN_ONLY),
     ("DELETE", "/v1/access_tokens/current"): Row(OWN_ONLY),

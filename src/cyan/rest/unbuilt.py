@@ -47,7 +47,7 @@ _TABLE = {
         GET POST           S  /products
         GET POST           S  /user/products
         GET POST           O  /products
-        GET PUT DELETE     S  /products/{product}
+        PUT DELETE         S  /products/{product}
     """,
     "Organizations are not built yet.": """
         GET                S  /orgs
