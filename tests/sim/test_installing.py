@@ -55,6 +55,10 @@ def firmware_hash(world: AnyWorld) -> bytes | None:
     return module_of(describe(world), USER_PART).hash
 
 
+def is_safe(world: AnyWorld) -> bool:
+    return world.device.is_in_safe_mode
+
+
 def told(world: World, since: int) -> list[bytes]:
     """Names and data of what was published."""
     return [
@@ -137,7 +141,7 @@ def test_an_application_that_needs_more_waits_in_safe_mode_for_one_part_after_th
     update(world, user_part(needs=6300))
     assert ended(world) == [0]
     assert world.device.state is State.ONLINE
-    assert world.device.is_in_safe_mode
+    assert is_safe(world)
     assert b"spark/device/safemode" in told(world, before)
     user = module_of(describe(world), USER_PART)
     assert user.checked & ~user.passed == DEPENDENCIES
@@ -150,11 +154,11 @@ def test_an_application_that_needs_more_waits_in_safe_mode_for_one_part_after_th
         REAL, platform_id=ARGON, function=BOOTLOADER, index=0, version=3002, start_address=0xF4000
     )
     update(world, boot)
-    assert world.device.is_in_safe_mode
+    assert is_safe(world)
     assert module_of(describe(world), BOOTLOADER, 0).version == 3002
     before = len(world.cloud.heard)
     update(world, part)
-    assert not world.device.is_in_safe_mode
+    assert not is_safe(world)
     assert b"spark/device/safemode" not in told(world, before)
     assert hello(world).system_version == 6300
     assert hello(world).product_version == 3
@@ -166,7 +170,7 @@ def test_system_and_application_may_come_in_one_file() -> None:
     world = online_world()
     update(world, combine_modules([system_part(6300), user_part(needs=6300)]))
     assert ended(world) == [0]
-    assert not world.device.is_in_safe_mode
+    assert not is_safe(world)
     assert hello(world).system_version == 6300
     assert hello(world).product_version == 3
 
@@ -186,14 +190,14 @@ def test_an_application_without_its_assets_waits_in_safe_mode_until_the_last() -
     world = online_world()
     file = user_part(assets=(LOGO, SOUND))
     update(world, file)
-    assert world.device.is_in_safe_mode
+    assert is_safe(world)
     user = module_of(describe(world), USER_PART)
     assert {asset.name for asset in user.asset_dependencies} == {"logo.png", "sound.wav"}
     update(world, encode_asset("logo.png", b"logo"), module_function=9)
-    assert world.device.is_in_safe_mode
+    assert is_safe(world)
     assert [asset.hash for asset in describe(world).assets] == [LOGO.hash]
     update(world, encode_asset("sound.wav", b"sound"), module_function=9)
-    assert not world.device.is_in_safe_mode
+    assert not is_safe(world)
     assert call(world, "blink", "fast") == 2
     assert ended(world) == [0, 0, 0]
 
@@ -237,7 +241,7 @@ def test_safe_mode_tells_the_product_version_where_firmware_does(
 ) -> None:
     world = online_world(generation=generation)
     update(world, user_part(needs=7000))
-    assert world.device.is_in_safe_mode
+    assert is_safe(world)
     assert hello(world).product_version == product_version
 
 

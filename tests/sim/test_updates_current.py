@@ -65,9 +65,8 @@ def test_an_update_is_started_received_checked_and_used() -> None:
     acknowledgement, finished = finish_update(world)
     assert finished.code == coap.CHANGED
     assert world.ends[-1][1] is EndReason.RESTART
-    assert world.device.state is State.OFFLINE
     world.run(5.0)
-    assert world.device.state is State.ONLINE
+    assert world.states[-3:] == [State.OFFLINE, State.CONNECTING, State.ONLINE]
     assert world.handshakes[-1], "memory outlives the restart, and the session with it"
     assert hello(world).product_version == 3
     assert module_of(describe(world), USER_PART).version == 7

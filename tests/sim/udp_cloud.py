@@ -2,9 +2,11 @@
 
 import asyncio
 import time
+from collections.abc import Callable
 
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from cyan.wire import coap
 from cyan.wire.dtls.record import connection_id_of
 from cyan.wire.server_key import ServerKey, encode_server_key
 from tests.sim.world import SERVER_KEY, Cloud
@@ -51,6 +53,16 @@ class UdpCloud(asyncio.DatagramProtocol):
             return
         for answer in cloud.on_datagram(data, addr[1], time.monotonic()):
             self._transport.sendto(answer, addr)
+
+    async def ask(
+        self, cloud: Cloud, encode: Callable[[int], bytes], *, wait_s: float = 0.0
+    ) -> list[coap.Message]:
+        """Sends a request to the device of this cloud; returns what it says meanwhile."""
+        assert self._transport is not None
+        before = len(cloud.heard)
+        self._transport.sendto(cloud.request(encode), ("127.0.0.1", cloud.heard[-1].port))
+        await asyncio.sleep(wait_s)
+        return cloud.messages()[before:]
 
     def heard_events(self) -> list[bytes]:
         """The data of all events of applications, in order for each device."""
