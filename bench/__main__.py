@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from bench import api, events, fanout, handshakes, machine, sessions, tcp
+from bench import api, events, fanout, handshakes, machine, ota, sessions, tcp
 from bench.figures import RESULTS, Findings, report, write_results
 from bench.settings import Settings
 
@@ -19,6 +19,7 @@ SCENARIOS: dict[str, Scenario] = {
     "handshakes": handshakes.measure,
     "tcp": tcp.measure,
     "fanout": fanout.measure,
+    "ota": ota.measure,
     "sessions": sessions.measure,
 }
 

@@ -55,6 +55,14 @@ class Child:
         assert self._process.stdout is not None
         return bool(select.select([self._process.stdout], [], [], 0)[0])
 
+    def next_answer(self) -> dict[str, Any]:
+        """The next JSON line that it prints; waits for it, after `ready`."""
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline()
+        if not line:
+            raise BenchError(f"{self._module} has ended:\n{self._log.read_text()}")
+        return dict(json.loads(line))
+
     def say(self, line: str) -> None:
         """Write a line to its standard input."""
         assert self._process.stdin is not None

@@ -137,7 +137,7 @@ def test_the_window_never_gets_smaller_than_what_any_radio_holds() -> None:
         pass
     for second in range(1, 60):
         window.on_time(float(second))
-        window.take(float(second))
+        take(window, float(second))
     assert window.size == MIN_CHUNKS
 
 
@@ -146,7 +146,7 @@ def test_after_a_silence_the_first_open_chunk_is_sent_whatever_is_under_way() ->
     while take(window, 0.0) is not None:
         pass
     window.on_time(1.0)
-    assert window.take(1.0) is None
+    assert take(window, 1.0) is None
     window.on_time(2.0)
     assert take(window, 2.0) == 1
     assert take(window, 2.0) is None
