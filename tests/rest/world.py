@@ -9,7 +9,7 @@ from pathlib import Path
 from starlette.types import ASGIApp
 
 from cyan.app import Parts, build
-from cyan.core.config import Config
+from cyan.core.config import load_config
 from cyan.core.db import migrate
 from cyan.core.db.engine import Database
 from cyan.core.ids import DeviceId
@@ -45,9 +45,9 @@ class World:
         self.parts.database.close()
 
 
-def build_world(folder: Path) -> World:
+def build_world(folder: Path, **settings: str) -> World:
     """Call it on the loop that will ask."""
-    config = Config(data=folder)
+    config = load_config({"data": folder, **settings}, {})
     migrate.upgrade(config.database_path)
     parts = build(config)
     clock = HandClock(parts.clock.now())

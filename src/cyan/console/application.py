@@ -57,6 +57,11 @@ class Console:
         self._clock = clock
         self._limits = limits
 
+    @property
+    def pages(self) -> tuple[Page, ...]:
+        """All pages, static files too."""
+        return self._pages.all
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request_id = str(uuid.uuid4())
         bound = structlog.contextvars.bind_contextvars(request_id=request_id)
