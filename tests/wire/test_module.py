@@ -124,6 +124,15 @@ def test_a_prefix_is_found_behind_a_vector_table(offset: int) -> None:
     assert bytes(module.body) == bytes(200)
 
 
+def test_code_that_looks_like_the_first_of_two_modules_is_no_prefix() -> None:
+    """The Core's vector table is behind 0xC0, where other boards have a prefix; a firmware of it
+    has words there that end before the file does, and the flag for a module that follows."""
+    made = bytearray(application(bytes(5000), platform_id=0, vector_table=bytes(0x10C)))
+    made[0xC0:0xD8] = struct.pack("<IIBBHHBBBBHBBH", 0x1000, 0x2000, 0, 4, 0, 3269, 1, *[0] * 7)
+    module = parse_module(seal(made))
+    assert module.prefix_offset == 0x10C
+
+
 def test_a_module_of_the_first_firmware_has_no_product() -> None:
     made = application()
     short = bytearray(made[:-44] + made[-40:])

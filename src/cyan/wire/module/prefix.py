@@ -18,12 +18,21 @@ import msgspec
 
 from cyan.wire.describe.system import NO_FUNCTION, ModuleDependency
 from cyan.wire.errors import MalformedError
-from cyan.wire.module.values import BASE_SUFFIX_BYTES, COMBINED, CRC_BYTES, PREFIX_BYTES
+from cyan.wire.module.platforms import PLATFORM_NAMES
+from cyan.wire.module.values import (
+    BASE_SUFFIX_BYTES,
+    COMBINED,
+    CRC_BYTES,
+    FUNCTION_NAMES,
+    PREFIX_BYTES,
+)
 
 PREFIX: Final = struct.Struct("<IIBBHHBBBBHBBH")
 
 _USUAL_OFFSETS: Final = (0, 0x200, 0x184, 0xC0, 0x10C)
 """Without a vector table; with that of Gen 3, Gen 2, Bluz, Core."""
+
+_ALL_FLAGS: Final = 0x1F
 
 _SEARCHED_BYTES: Final = 8 * 1024
 """Of the file, for prefixes elsewhere, at multiples of four."""
@@ -89,8 +98,14 @@ def _fits(prefix: Prefix, size: int) -> bool:
         return False
     if prefix.module_bytes == size:
         return True
-    return bool(prefix.flags & COMBINED) and (
-        prefix.offset + MIN_MODULE_BYTES <= prefix.module_bytes < size
+    # Of a combined file the size proves nothing, so that all else has to be plausible.
+    return (
+        bool(prefix.flags & COMBINED)
+        and prefix.flags <= _ALL_FLAGS
+        and prefix.offset + MIN_MODULE_BYTES <= prefix.module_bytes < size
+        and prefix.platform_id in PLATFORM_NAMES
+        and prefix.function in FUNCTION_NAMES
+        and all(each.function in FUNCTION_NAMES for each in prefix.dependencies)
     )
 
 
