@@ -65,9 +65,17 @@ from cyan.events.log import EventLog
 from cyan.events.publishlimit import limit_of
 from cyan.events.service import EventService
 from cyan.events.store import cursor_key
-from cyan.firmware import deviceosapi
+from cyan.firmware import api as firmware_api
+from cyan.firmware import binariesapi, deviceosapi
+from cyan.firmware.attempts import Attempts
+from cyan.firmware.binaries import Binaries
+from cyan.firmware.compiling.service import open_compilers
 from cyan.firmware.deviceos import DeviceOs
+from cyan.firmware.driving import Means
+from cyan.firmware.flashing import Flashing
 from cyan.firmware.images import Images
+from cyan.firmware.records import Records
+from cyan.firmware.repair import Repair
 from cyan.gateway.adoption import REMEMBER_MS
 from cyan.gateway.calls import DeviceLinks
 from cyan.gateway.gateway import Gateway
@@ -134,6 +142,9 @@ class Parts:
     vault: Vault
     images: Images
     deviceos: DeviceOs
+    binaries: Binaries
+    attempts: Attempts
+    flashing: Flashing
     registry: Registry
     sessions: Sessions
     gauges: Gauges
@@ -189,6 +200,24 @@ def build(config: Config, *, log_factory: LogFactory = EventLog) -> Parts:
         devices=presence,
         bus=bus,
     )
+    images, deviceos = Images(data, clock), DeviceOs(database, clock)
+    binaries = Binaries(database, clock, images, open_compilers(config))
+    records = Records(database, clock, bus)
+    attempts = Attempts(
+        Means(
+            db=database,
+            clock=clock,
+            records=records,
+            link=gateway.updates,
+            files=images,
+            emit=events.emit,
+            tell=DeviceLinks(gateway).send_event,
+            is_online=presence.is_online,
+            owner_of=ownership.owner_of,
+            repair=Repair(database, clock, records, deviceos, ownership, events.emit).next,
+        ),
+        bus,
+    )
     parts = Parts(
         config=config,
         clock=clock,
@@ -206,8 +235,11 @@ def build(config: Config, *, log_factory: LogFactory = EventLog) -> Parts:
         events=events,
         gateway=gateway,
         vault=vault,
-        images=Images(data, clock),
-        deviceos=DeviceOs(database, clock),
+        images=images,
+        deviceos=deviceos,
+        binaries=binaries,
+        attempts=attempts,
+        flashing=Flashing(attempts, images, gateway.updates, binaries),
         registry=Registry(),
         sessions=Sessions(database, clock, bus),
         gauges=Gauges(clock, presence, config.database_path),
@@ -219,6 +251,8 @@ def build(config: Config, *, log_factory: LogFactory = EventLog) -> Parts:
         DeviceKeyChanged, lambda fact: gateway.disconnect(fact.device_id, "it has a new key")
     )
     parts.images.needed_by(parts.deviceos.needed_images)
+    parts.images.needed_by(parts.binaries.needed_images)
+    parts.images.needed_by(records.needed_images)
     parts.registry.add_all(_routes(parts))
     return parts
 
@@ -294,6 +328,8 @@ def _routes(parts: Parts) -> list[Route]:
         *_ledger_routes(parts, access),
         *libraries_api.routes(Libraries(parts.database, parts.clock, parts.config.data)),
         *deviceosapi.routes(parts.deviceos, parts.images, parts.config.public_url),
+        *binariesapi.routes(parts.binaries),
+        *firmware_api.routes(access, parts.flashing, resource),
         *secrets_api.routes(Secrets(parts.database, parts.vault, parts.clock)),
         *unbuilt.routes(),
         *observing.routes(parts.database, parts.gateway, parts.presence),
@@ -343,6 +379,8 @@ def _jobs(parts: Parts) -> list[Coroutine[None, None, None]]:
         Retention(parts.database, parts.clock, days=days, mib=mib).run(),
         VitalsRetention(parts.database, parts.clock).run(),
         parts.images.run(),
+        parts.binaries.run(),
+        parts.attempts.run(),
         OperatorWatch(parts.database, _reactions(parts)).run(),
         parts.accounts.outbox.run(),
         parts.gauges.run(),

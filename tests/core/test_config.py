@@ -46,6 +46,11 @@ VALUES: dict[str, Any] = {
     "login_block_s": 98,
     "limit_loopback": "no",
     "console": "off",
+    "simulated_compiler": "all",
+    "compiler_command": "compile-for-boards --fast",
+    "compiler_targets": "6.2.0: argon",
+    "compiler_timeout_s": 99,
+    "compiler_memory_mib": 100,
     "log_format": "json",
     "log_level": "debug",
 }

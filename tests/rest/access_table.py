@@ -173,6 +173,11 @@ TABLE: dict[tuple[str, str], Row] = {
     ("GET", "/v1/device-os/versions/{version}"): Row(MISSING),
     ("GET", "/v1/firmware/device-os/{version}/{file}"): Row(MISSING, MISSING, MISSING),
     ("GET", "/v1/system_firmware/upgrade"): Row(NO_TEXT),
+    ("POST", "/v1/binaries"): Row(NO_TEXT),
+    ("GET", "/v1/binaries/{binary}"): Row(MISSING),
+    ("DELETE", "/v1/binaries/{binary}"): Row(MISSING),
+    # A list of build targets may be read without a token, but a bad one is refused (§1.2).
+    ("GET", "/v1/build_targets"): Row(OWN_ONLY, nobody=OWN_ONLY),
     ("GET", "/v1/secrets"): Row(OWN_ONLY),
     ("POST", "/v1/secrets"): Row(Expected(201), fields={"name": "KEY", "value": "hers"}),
     ("GET", "/v1/secrets/{secret}"): Row(MISSING),
@@ -196,5 +201,3 @@ TABLE |= {
     else Row(NOT_BUILT)
     for route in unbuilt.routes()
 }
-# A build target list may be read without a token, but a bad one is refused (§1.2).
-TABLE["GET", "/v1/build_targets"] = Row(NOT_BUILT, nobody=NOT_BUILT)

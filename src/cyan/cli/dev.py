@@ -57,7 +57,12 @@ class _Account:
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON line when ready.")
 def dev(as_json: bool, **options: Any) -> None:
     """Run everything at once: the server, an account and a few simulated devices."""
-    on_ones_own_desk = {"enrolment": "open", "sign_up": "open", "limit_loopback": "no"}
+    on_ones_own_desk = {
+        "enrolment": "open",
+        "sign_up": "open",
+        "limit_loopback": "no",
+        "simulated_compiler": "all",
+    }
     config = read_config(options, defaults=on_ones_own_desk)
     log.configure(config.log_format, config.log_level)
     with only_one(open_data(config)):

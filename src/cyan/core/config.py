@@ -131,6 +131,22 @@ class Config:
         " X-Forwarded-For everybody is this machine. `cyan dev` has `no`.",
     )
     console: str = _setting("on", "Whether the web console is served: `on` or `off`.")
+    simulated_compiler: str = _setting(
+        "gcc",
+        "For which platforms sources are compiled into what only simulated devices run: `gcc`, that"
+        " of programs on a computer; `all`, for a server without real boards; `off`. `cyan dev` has"
+        " `all`.",
+    )
+    compiler_command: str = _setting(
+        "", "A program that compiles firmware for real boards (docs/howto/compile-firmware.md)."
+    )
+    compiler_targets: str = _setting(
+        "", "What it compiles for: releases of Device OS with platforms, `6.2.0: argon boron; …`."
+    )
+    compiler_timeout_s: int = _setting(120, "How long it may take, seconds.", low=1, high=3600)
+    compiler_memory_mib: int = _setting(
+        4096, "Memory that each of its processes may take, MiB.", low=64
+    )
     log_format: str = _setting("text", "`text` for people, `json` for machines.")
     log_level: str = _setting("info", "Least level that is logged: debug, info, warning, error.")
 
@@ -140,6 +156,7 @@ class Config:
             "sign_up": ("closed", "invited", "open"),
             "smtp_security": ("starttls", "tls", "none"),
             "limit_loopback": ("yes", "no"),
+            "simulated_compiler": ("gcc", "all", "off"),
             "console": ("on", "off"),
             "log_format": ("text", "json"),
             "log_level": ("debug", "info", "warning", "error"),

@@ -18,7 +18,6 @@ _ROOTS = {"S": "/v1", "P": "/v1/products/{product}", "O": "/v1/orgs/{org}"}
 """Sandbox (a person's own), product, organization: many paths exist under two or three of them."""
 
 _AUTH = {
-    "GET /v1/build_targets": Auth.OPTIONAL,
     "POST /v1/products/{product}/customers": Auth.NONE,
 }
 """Where the platform asks for no token (rest-api-core.md §1.2); every other line asks for one."""
@@ -77,11 +76,6 @@ _TABLE = {
         POST               SPO /integrations/{integration}/test
         GET POST           SP /webhooks
         GET DELETE         SP /webhooks/{webhook}
-    """,
-    "The cloud compiler is not built yet.": """
-        POST               S  /binaries
-        GET                S  /binaries/{binary}
-        GET                S  /build_targets
     """,
     "Firmware of products is not built yet.": """
         GET POST           P  /firmware
