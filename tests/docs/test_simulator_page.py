@@ -4,6 +4,7 @@ from cyan.sim.behaviour import Ack
 from cyan.sim.behaviourfile import parse_behaviour
 from cyan.sim.faults import KINDS, combine_faults
 from cyan.sim.tables import Table, read_text
+from cyan.sim.updatefaults import Trouble
 from tests.docs.pages import ROOT, blocks
 
 PAGE = ROOT / "docs/howto/simulate-a-fleet.md"
@@ -33,6 +34,7 @@ def test_the_faults_on_the_page_are_understood_and_nearly_all_that_there_are() -
     faults = combine_faults(told)
     table.finish()
     assert (faults.up.loss, faults.down.loss) == (0.2, 0.0)
-    assert len(faults.mishaps) == 5
+    assert len(faults.mishaps) == 6
+    assert {fault.trouble for fault in faults.updates} == set(Trouble)
     page = PAGE.read_text()
     assert [kind for kind in KINDS if kind not in page] == []
