@@ -37,6 +37,7 @@ def line(capsys: pytest.CaptureFixture[str]) -> str:
     "path",
     [
         b"/v1/devices",
+        b"/v1/devices/0123456789abcdef01234567",
         b"/v1/devices/my%20lamp",
         b"/v1/access_tokens/" + b"a1" * 20,
         b"/v1/%61%31" + b"a1" * 19,

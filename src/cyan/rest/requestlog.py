@@ -5,8 +5,10 @@ more than reading a device from the database. Those of one turn of the loop are 
 """
 
 import asyncio
+import re
 import time
 from functools import lru_cache
+from typing import Final
 from urllib.parse import unquote
 
 import structlog
@@ -15,23 +17,29 @@ from cyan.core import log, logfmt
 
 _log = structlog.get_logger(__name__)
 
+_PLAIN: Final = re.compile(rb"[\w/-]{1,%d}" % (log.TOKEN_CHARACTERS - 1))
+"""Paths, such as that of a device, in which there is nothing to hide, cut or quote."""
+
 _lines: list[str] = []
 """Not written yet."""
 
 
 def write(method: str, raw_path: bytes, status: int, seconds: float, request_id: str) -> None:
     """`request_id` is among the log's context variables too, for all other lines."""
-    path = unquote(raw_path.decode("latin-1"))  # so that no secret hides in %xx
     ms = round(seconds * 1000, 1)
     plain = logfmt.plain_info()
     if plain is None:
-        _log.info("http.request", method=method, path=path, status=status, ms=ms)
+        _log.info("http.request", method=method, path=_path(raw_path), status=status, ms=ms)
         return
     microseconds = time.time_ns() // 1000
     second = _second(microseconds // 1_000_000)
+    if _PLAIN.fullmatch(raw_path):
+        path = raw_path.decode()
+    else:
+        path = logfmt.text(log.redact(_path(raw_path)))
     _lines.append(
         f"timestamp={second}.{microseconds % 1_000_000:06d}Z level=info event=http.request"
-        f" method={logfmt.text(log.redact(method))} path={logfmt.text(log.redact(path))}"
+        f" method={_method(method)} path={path}"
         f" status={status} ms={ms} request_id={request_id}"
     )
     if len(_lines) == 1:
@@ -39,6 +47,15 @@ def write(method: str, raw_path: bytes, status: int, seconds: float, request_id:
             asyncio.get_running_loop().call_soon(_flush, plain)
         except RuntimeError:  # nobody to do it later
             _flush(plain)
+
+
+def _path(raw_path: bytes) -> str:
+    return unquote(raw_path.decode("latin-1"))  # so that no secret hides in %xx
+
+
+@lru_cache(64)
+def _method(name: str) -> str:
+    return logfmt.text(log.redact(name))
 
 
 def _flush(plain: structlog.PrintLogger) -> None:
