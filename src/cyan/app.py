@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import dataclasses
 import gc
 from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import dataclass
@@ -446,6 +447,13 @@ class Server:
         )
         raise_file_limit()
         with _no_collections():
+            # Where a port of 0 took any free one, people are told the one that it is.
+            config = dataclasses.replace(
+                config,
+                http_port=self.http_port,
+                udp_port=self.udp_port,
+                tcp_port=self.tcp_port,
+            )
             parts = build(config, log_factory=self._log_factory)
             recent: dict[bytes, list[int]] = {}
             since_ms = parts.clock.now_ms() - REMEMBER_MS
