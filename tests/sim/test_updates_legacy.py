@@ -9,7 +9,7 @@ from cyan.sim import oserrors
 from cyan.sim.facts import EndReason, State
 from cyan.wire import coap
 from cyan.wire.describe.system import MONOLITHIC, SYSTEM_PART, USER_PART, ModuleDependency
-from cyan.wire.messages import OTA_APPLIED
+from cyan.wire.messages import OTA_APPLIED, encode_cloud_hello, encode_key_change
 from cyan.wire.messages.updates_legacy import (
     UpdateBegin,
     decode_chunk_missed,
@@ -77,6 +77,22 @@ def test_a_fast_update_is_received_and_used(make: Callable[[], tuple[AnyWorld, b
     assert told.product_version == 3
     assert told.flags & OTA_APPLIED
     assert ended(world) == [0]
+
+
+def test_that_an_update_was_applied_is_told_until_the_server_has_said_hello() -> None:
+    world, file = electron()
+    update_legacy(world, file)
+    assert hello(world).flags & OTA_APPLIED
+    world.ask(lambda id_: encode_cloud_hello(id_, confirmable=False))
+    before = len(world.cloud.heard)
+    world.device.stop(world.now)
+    world.device.resume(world.now)
+    world.run(2.0)
+    paths = [message.options[:1] for message in world.cloud.messages()[before:]]
+    assert ((coap.URI_PATH, b"h"),) not in paths, "that it is no news is none"
+    world.ask(encode_key_change)
+    world.run(60.0)
+    assert not hello(world).flags & OTA_APPLIED
 
 
 @BOARDS

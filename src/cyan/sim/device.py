@@ -116,7 +116,6 @@ class Device:
         self._application = self._load_application()
         self._numbers = Numbers(1, self._random.randrange(_TOKENS))
         self._outstanding = Outstanding(self._random)
-        self._profile = self._make_profile()
         self._server_public_key = server_public_key
         self._channel = self._open_channel(server_public_key)
         self._connect_at = NEVER
@@ -311,7 +310,7 @@ class Device:
         if first_message_id is not None:
             self._numbers.message_id = first_message_id
         conversation = Conversation(
-            self._profile, self._application, memory, self._numbers, self._outstanding, self
+            self._make_profile(), self._application, memory, self._numbers, self._outstanding, self
         )
         self._conversation = conversation
         self._requests = Requests(conversation)
@@ -352,7 +351,6 @@ class Device:
         self._application = self._load_application()
         self._application.events_made = events_made
         self._application.boot(now)
-        self._profile = self._make_profile()
         if is_other:
             # What another Device OS has in memory it cannot read.
             self._channel = self._open_channel(self._server_public_key)

@@ -59,8 +59,7 @@ def install(file: bytes, board: Board, firmware: Firmware) -> Firmware:
 
 
 def install_unchecked(file: bytes, board: Board, firmware: Firmware) -> Firmware:
-    """The same on a host build, which looks at no checksum and ignores what it has no place for
-    (§8.3). What it cannot read changes nothing."""
+    """The same on a host build, which finds no fault: what it cannot use changes nothing (§8.3)."""
     try:
         module = parse_module(file)
     except MalformedError:

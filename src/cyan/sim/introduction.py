@@ -20,6 +20,7 @@ from cyan.sim.session import Memory, Numbers, Synced, checksum
 from cyan.sim.updater import Updater
 from cyan.wire.messages import (
     APPLICATION,
+    OTA_APPLIED,
     SYSTEM,
     Hello,
     Subscribe,
@@ -237,7 +238,7 @@ class Introduction:
     def _current(self) -> Synced:
         """What the server would have acknowledged if it knew all."""
         return Synced(
-            hello=checksum(encode_hello(0, self._hello)),
+            hello=checksum(encode_hello(0, _lasting(self._hello))),
             system=checksum(self._application.system_describe),
             application=checksum(self._application.application_describe),
             subscriptions=checksum(b"".join(_encoder(it)(0) for it in self._subscriptions())),
@@ -246,6 +247,11 @@ class Introduction:
 
 def _encoder(subscribe: Subscribe, *, confirmable: bool = True) -> Callable[[int], bytes]:
     return lambda message_id: encode_subscribe(message_id, subscribe, confirmable=confirmable)
+
+
+def _lasting(hello: Hello) -> Hello:
+    """Without what is told once: that it is told no more is no reason to say Hello again."""
+    return msgspec.structs.replace(hello, flags=hello.flags & ~OTA_APPLIED)
 
 
 def _without_application(synced: Synced) -> Synced:

@@ -22,6 +22,7 @@ from cyan.wire import coap
 from cyan.wire.errors import MalformedError
 from cyan.wire.messages.updates import (
     UpdateAck,
+    UpdateChunk,
     UpdateStarted,
     decode_update_chunk,
     decode_update_finish,
@@ -114,9 +115,12 @@ class CurrentUpdates:
     def _on_unconfirmable(self, message: coap.Message, now: float) -> None:
         if self._is_stuck:
             return
-        if message.options[0][1] == CHUNK and not message.token and _is_valid(message):
-            self._on_chunk(message, now)
-            return
+        try:
+            if message.options[0][1] == CHUNK and not message.token:
+                self._on_chunk(decode_update_chunk(message), message, now)
+                return
+        except MalformedError:
+            pass
         self._reject(message, oserrors.PROTOCOL, now)
 
     def _on_start(self, message: coap.Message, now: float) -> None:
@@ -144,12 +148,11 @@ class CurrentUpdates:
         )
         self._conversation.link.on_fact(UpdateBegan(start.file_size, offset))
 
-    def _on_chunk(self, message: coap.Message, now: float) -> None:
+    def _on_chunk(self, chunk: UpdateChunk, message: coap.Message, now: float) -> None:
         transfer = self._transfer
         if transfer is None:
             self._conversation.link.transmit(coap.encode_reset(message.message_id))
             return
-        chunk = decode_update_chunk(message)
         transfer.received += 1
         if len(chunk.data) != transfer.expected_size(chunk.index):
             self._reject(message, oserrors.PROTOCOL, now)
@@ -302,20 +305,15 @@ class CurrentUpdates:
 
 
 def _is_valid(message: coap.Message) -> bool:
-    """Whether a request is one by its options; its sense is looked at later."""
-    try:
-        match message.options[0][1]:
-            case b"S":
-                start = decode_update_start(message)
-                flags = [coap.DISCARD_DATA]
-                if not start.file_size or not is_chunk_size(start.chunk_size):
-                    return False
-            case b"F":
-                decode_update_finish(message)
-                flags = [coap.DISCARD_DATA, coap.CANCEL_UPDATE]
-            case _:
-                decode_update_chunk(message)
-                return True
-    except MalformedError:
-        return False
+    """Whether a start or a finish is one by its options; its sense is looked at later."""
+    flags = [coap.DISCARD_DATA]
+    if message.options[0][1] == FINISH:
+        flags.append(coap.CANCEL_UPDATE)
+    else:
+        try:
+            start = decode_update_start(message)
+        except MalformedError:
+            return False
+        if not start.file_size or not is_chunk_size(start.chunk_size):
+            return False
     return not any(value for number, value in message.options if number in flags)
