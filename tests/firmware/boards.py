@@ -23,10 +23,10 @@ from cyan.devices import description
 from cyan.devices.model import DeviceDescribed, DeviceStarted
 from cyan.devices.presence import DeviceOffline, DeviceOnline
 from cyan.devices.safemode import is_safe_mode
-from cyan.firmware.images import ImageLostError
-from cyan.wire.describe import Module, SystemDescribe
-from cyan.wire.describe.system import SYSTEM_PART, USER_PART
-from cyan.wire.module import parse_module
+from cyan.firmware.images import ImageLostError, Images
+from cyan.wire.describe import Asset, Module, SystemDescribe
+from cyan.wire.describe.system import ASSET, SYSTEM_PART, USER_PART
+from cyan.wire.module import decode_asset, decompress_module, parse_module
 
 LIMITS = UpdateLimits(
     is_current=True, chunk_bytes=512, max_image_bytes=1_000_000, takes_compressed=False
@@ -87,6 +87,7 @@ class Board:
     )
     acts: deque[Act] = field(default_factory=deque)
     sent: list[bytes] = field(default_factory=list)
+    assets: list[Asset] = field(default_factory=list)
     told: list[tuple[str, bytes | None]] = field(default_factory=list)
     is_online: bool = True
     confirmed: bool = False
@@ -95,7 +96,7 @@ class Board:
 
     @property
     def system(self) -> SystemDescribe:
-        return SystemDescribe(tuple(self.modules.values()))
+        return SystemDescribe(tuple(self.modules.values()), assets=tuple(self.assets))
 
     def come_online(self) -> None:
         self.is_online = True
@@ -122,12 +123,19 @@ class Board:
 
     def install(self, data: bytes) -> None:
         module = parse_module(data)
+        if module.is_compressed and module.function != ASSET:
+            module = parse_module(decompress_module(data))
+        if module.function == ASSET:
+            name, content = decode_asset(data)
+            self.assets.append(Asset(sha256(content).digest(), name))
+            return
         self.modules[(module.function, module.index)] = Module(
             module.function,
             module.index,
             module.version,
             hash=module.sha256 if module.function == USER_PART else None,
             dependencies=module.dependencies,
+            asset_dependencies=module.assets,
         )
 
 
@@ -205,6 +213,8 @@ class Shelf:
 
     def __init__(self) -> None:
         self.all: dict[str, bytes] = {}
+        self.real: Images | None = None
+        """Where others are."""
 
     def put(self, data: bytes) -> str:
         name = sha256(data).hexdigest()
@@ -213,6 +223,8 @@ class Shelf:
 
     async def open(self, sha256_hex: str) -> Image:
         if sha256_hex not in self.all:
+            if self.real is not None:
+                return await self.real.open(sha256_hex)
             raise ImageLostError
         data = self.all[sha256_hex]
         return Image(memoryview(data), bytes.fromhex(sha256_hex), parse_module(data).function)

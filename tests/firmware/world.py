@@ -11,6 +11,7 @@ from cyan.devices import description, registry
 from cyan.devices.ownership import Ownership
 from cyan.firmware.attempts import Attempts
 from cyan.firmware.driving import Means, Patience
+from cyan.firmware.images import Images
 from cyan.firmware.model import (
     Attempt,
     Cause,
@@ -128,6 +129,10 @@ class Works:
         return [
             (data or b"").decode() for name, data, _ in self.events if name == "spark/flash/status"
         ]
+
+    def use(self, images: Images) -> None:
+        """Take files from there, too."""
+        self.shelf.real = images
 
     def again(self) -> "Works":
         """What a restarted server makes of the same database; boards and files stay."""

@@ -27,6 +27,7 @@ from cyan.devices.naming import rename
 from cyan.devices.notes import write_notes
 from cyan.devices.provisioning import NotARegistrarError, Provisioning, UnknownPlatformError
 from cyan.devices.resource import (
+    FLASH_KEYS,
     DeviceResource,
     NotBuiltError,
     StoredChange,
@@ -34,6 +35,7 @@ from cyan.devices.resource import (
 )
 from cyan.devices.transfers import TooManyTransfersError, Transfers
 from cyan.plans.model import DeviceLimitError
+from cyan.rest.body import MULTIPART, URLENCODED
 from cyan.rest.call import Call
 from cyan.rest.errors import (
     NO_STORE,
@@ -42,7 +44,7 @@ from cyan.rest.errors import (
     not_implemented,
     permission_denied,
 )
-from cyan.rest.registry import Route
+from cyan.rest.registry import JSON, Route
 from cyan.rest.responses import JsonResponse, json_response
 from cyan.rest.shapes import Done
 
@@ -51,6 +53,9 @@ _ID_SPELLINGS = ("id", "deviceID", "deviceId", "deviceid", "device_id")
 
 RENDERED_AT_ONCE: Final = 100
 """Devices of a list before others have their turn on the loop: 2 ms of work."""
+
+MAX_FIRMWARE_BYTES = 17 * 1024 * 1024
+"""Of a request with firmware or sources; ours: the largest that is taken of them, and some."""
 
 _TRUE = (True, "true", "1")
 """Forms carry text (rest-api-core.md §1.1)."""
@@ -161,9 +166,10 @@ class _Endpoints:
     async def change(self, call: Call) -> Response:
         device = get_device(self._access, call)
         fields = await call.body()
-        if any(_has_file(value) for value in fields.values()):
-            raise not_implemented("This server cannot send firmware to a device yet.")
+        has_file = any(_has_file(value) for value in fields.values())
         try:
+            if has_file or not FLASH_KEYS.isdisjoint(fields):
+                return json_response(await self._resource.flash(call.caller, device, fields))
             reply = await self._resource.change(call.caller, device, fields)
         except NotBuiltError as error:
             raise not_implemented(f"This server cannot change {error.key!r} yet.") from error
@@ -303,9 +309,11 @@ def routes(
             one,
             on.change,
             scope="devices:update",
-            summary="Change a device",
+            summary="Change a device, or send it firmware",
             request=shapes.ChangeRequest,
             response=shapes.ChangeReply,
+            max_body_bytes=MAX_FIRMWARE_BYTES,
+            request_media=(JSON, URLENCODED, MULTIPART),
         ),
         Route(
             "DELETE",

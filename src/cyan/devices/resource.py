@@ -29,15 +29,11 @@ UNKNOWN_TYPE: Final = "unknown"
 
 UNBUILT_KEYS: Final = frozenset(
     {
-        "app",
         "app_example_id",
         "app_id",
-        "build_target_version",
         "desired_firmware_version",
-        "file_type",
         "flash",
         "groups",
-        "latest",
     }
 )
 """Keys that clients send and this server knows, but does not do yet (rest-api-core.md §8.4, 8.5).
@@ -115,6 +111,13 @@ LiveChange = Callable[[Device, Caller], Awaitable[Mapping[str, object]]]
 """Asks the connected device for it; returns the reply's fields."""
 
 
+FlashDoor = Callable[[Device, Caller, Mapping[str, object]], Awaitable[Mapping[str, object]]]
+"""Sends the firmware that the fields of a request hold or name; returns the reply's fields."""
+
+FLASH_KEYS: Final = frozenset({"app", "binary_id", "file", "file_type"})
+"""What asks for firmware to be sent, beside files (rest-api-core.md §8.5)."""
+
+
 @dataclass(frozen=True, slots=True)
 class StoredKey:
     """A key that changes rows. `prepare` checks the value (raises InvalidError) and keeps it;
@@ -144,6 +147,7 @@ class DeviceResource:
         self._detail_readers: list[Reader] = []
         self._stored: dict[str, StoredKey] = {}
         self._live: dict[str, LiveKey] = {}
+        self._flash: FlashDoor | None = None
 
     def add_reader(self, reader: Reader, *, detail_only: bool = False) -> None:
         """Let `reader`'s struct add its fields to the JSON of devices."""
@@ -171,6 +175,21 @@ class DeviceResource:
         """One device with everything, as JSON; `owner` is the user name of its owner."""
         more = (read(device) for read in self._detail_readers)
         return join_objects([self._summary(device), *more, _detail(device, owner)])
+
+    def set_flash(self, door: FlashDoor) -> None:
+        """Let PUT take firmware."""
+        self._flash = door
+
+    async def flash(
+        self, caller: Caller, device: Device, fields: Mapping[str, object]
+    ) -> Mapping[str, object]:
+        """Send the firmware of a request; what else is in it is left aside.
+
+        Raises NotBuiltError when nothing here sends firmware, and what the door raises.
+        """
+        if self._flash is None:
+            raise NotBuiltError("file")
+        return await self._flash(device, caller, fields)
 
     async def change(
         self, caller: Caller, device: Device, values: Mapping[str, object]

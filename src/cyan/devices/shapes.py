@@ -73,13 +73,23 @@ then it is the device as `GET` shows it."""
 
 
 class ChangeRequest(msgspec.Struct, omit_defaults=True):
-    """Any of them, together; `signal` is "1" or "0". Other keys of the platform answer 501."""
+    """Any of them, together; `signal` is "1" or "0". Other keys of the platform answer 501.
+
+    Or firmware, as `multipart/form-data`: `file`, `file2` … are binaries, one bundle or sources
+    (`build_target_version` is the Device OS to compile them for), or `binary_id` names what was
+    compiled here, or `app` a known application.
+    """
 
     name: str | msgspec.UnsetType = msgspec.UNSET
     notes: str | msgspec.UnsetType | None = msgspec.UNSET
     development: bool | str | msgspec.UnsetType = msgspec.UNSET
     firmware_updates_forced: bool | str | msgspec.UnsetType = msgspec.UNSET
     signal: str | int | bool | msgspec.UnsetType = msgspec.UNSET
+    file: str | msgspec.UnsetType = msgspec.UNSET
+    file_type: str | msgspec.UnsetType = msgspec.UNSET
+    build_target_version: str | msgspec.UnsetType = msgspec.UNSET
+    binary_id: str | msgspec.UnsetType = msgspec.UNSET
+    app: str | msgspec.UnsetType = msgspec.UNSET
 
 
 class ChangeReply(msgspec.Struct):
@@ -94,6 +104,17 @@ class ChangeReply(msgspec.Struct):
     connected: bool | msgspec.UnsetType = msgspec.UNSET
     signaling: bool | msgspec.UnsetType = msgspec.UNSET
     updated_at: str | msgspec.UnsetType = msgspec.UNSET
+    status: str | msgspec.UnsetType = msgspec.UNSET
+    """Of firmware: `Update started`."""
+    update_id: str | msgspec.UnsetType = msgspec.UNSET
+    """Of firmware: `/v1/devices/{device}/firmware/updates/{update_id}` tells how it goes."""
+    ok: bool | msgspec.UnsetType = msgspec.UNSET
+    """Of sources: whether they compile; then also `message`, else what the compiler said."""
+    message: str | msgspec.UnsetType = msgspec.UNSET
+    output: str | msgspec.UnsetType = msgspec.UNSET
+    stdout: str | msgspec.UnsetType = msgspec.UNSET
+    errors: list[str] | msgspec.UnsetType = msgspec.UNSET
+    code: int | msgspec.UnsetType = msgspec.UNSET
 
 
 class ClaimCodeRequest(msgspec.Struct):

@@ -17,6 +17,7 @@ from cyan.devices.model import (
     UpdatesSwitched,
 )
 from cyan.devices.presence import DeviceOnline
+from cyan.devices.registry import find_device
 from cyan.firmware.driving import (
     FAILED,
     FLASH_EVENT,
@@ -24,6 +25,7 @@ from cyan.firmware.driving import (
     PENDING_EVENT,
     Drive,
     Means,
+    is_switched_off,
 )
 from cyan.firmware.model import (
     Attempt,
@@ -130,6 +132,11 @@ class Attempts:
             each.state is State.VERIFYING and each.changed_at_ms > since_ms
             for each in self.records.open_of(device_id)
         )
+
+    def takes_no_updates(self, device_id: DeviceId) -> bool:
+        """Whether the application on the device has switched updates off, and nobody forces it."""
+        device = find_device(self._means.db, device_id)
+        return device is not None and is_switched_off(device)
 
     async def begun(self, attempt: Attempt, within_s: float) -> Attempt:
         """The attempt once bytes flow, it has ended, or something keeps it from going on.

@@ -28,6 +28,7 @@ from cyan.core.ports import (
     UpdateStage,
 )
 from cyan.devices import description
+from cyan.devices.model import Device
 from cyan.devices.registry import find_device
 from cyan.firmware.images import ImageLostError
 from cyan.firmware.model import Attempt, Cause, NewAttempt, Reason, State
@@ -181,7 +182,7 @@ class Drive:
             return True
         if not means.is_online(device_id):
             return await self._hold(attempt, OFFLINE)
-        if device.updates_enabled is False and not device.updates_forced:
+        if is_switched_off(device):
             self._tell_pending()
             return await self._hold(attempt, DISABLED)
         if attempt.tries and self._rested != (attempt.id, attempt.tries):
@@ -420,6 +421,11 @@ class Drive:
 
     def _say(self, name: str, data: bytes) -> None:
         self._means.emit(name, data, self._device_id, self._means.owner_of(self._device_id))
+
+
+def is_switched_off(device: Device) -> bool:
+    """Whether the application on the device takes no updates, not even forced ones."""
+    return device.updates_enabled is False and not device.updates_forced
 
 
 def _is_awaited(attempt: Attempt) -> bool:
