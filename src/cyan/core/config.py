@@ -143,7 +143,9 @@ class Config:
     compiler_targets: str = _setting(
         "", "What it compiles for: releases of Device OS with platforms, `6.2.0: argon boron; …`."
     )
-    compiler_timeout_s: int = _setting(120, "How long it may take, seconds.", low=1, high=3600)
+    compiler_timeout_s: int = _setting(
+        45, "How long it may take, seconds; who asks waits so long.", low=1, high=3600
+    )
     compiler_memory_mib: int = _setting(
         4096, "Memory that each of its processes may take, MiB.", low=64
     )

@@ -197,6 +197,17 @@ async def test_one_account_compiles_so_much_at_a_time(
     assert (await world.send({"a.ino": BLINK})).status_code == 200
 
 
+async def test_who_waits_too_long_for_their_turn_is_told(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(service, "MAX_WAIT_S", 0.0)
+    compilers = world.binaries._compilers
+    async with compilers._turn(), compilers._turn():
+        answer = await world.send({"a.ino": BLINK})
+    assert answer.status_code == 429
+    assert (await world.send({"a.ino": BLINK})).status_code == 200
+
+
 async def test_the_build_targets_are_listed_for_everybody(world: World) -> None:
     answer = (await world.client.get("/v1/build_targets?featured=true")).json()
     newest = answer["targets"][0]

@@ -13,6 +13,10 @@ Sources = Mapping[str, bytes]
 COMPILE_GUIDE: Final = "docs/howto/compile-firmware.md"
 
 
+LATEST: Final = "latest"
+"""Stands for the newest release where nobody chose one."""
+
+
 class BuildTarget(msgspec.Struct, frozen=True):
     """A release of Device OS for which there is a compiler, and the platforms it takes."""
 

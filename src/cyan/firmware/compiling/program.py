@@ -23,7 +23,14 @@ import msgspec
 import structlog
 
 from cyan.firmware.compiling import limited
-from cyan.firmware.compiling.model import BuildTarget, Compiled, CompileError, Sources, Target
+from cyan.firmware.compiling.model import (
+    LATEST,
+    BuildTarget,
+    Compiled,
+    CompileError,
+    Sources,
+    Target,
+)
 from cyan.wire.describe.system import MONOLITHIC, USER_PART
 from cyan.wire.errors import MalformedError
 from cyan.wire.module import MAX_MODULE_BYTES, parse_module, platform_name
@@ -87,7 +94,7 @@ class ProgramCompiler:
             str(module),
             platform_name(target.platform_id),
             str(target.platform_id),
-            target.version if target.is_chosen else "latest",
+            target.version if target.is_chosen else LATEST,
             stdin=asyncio.subprocess.DEVNULL,
             stdout=PIPE,
             stderr=PIPE,

@@ -1,9 +1,10 @@
 """The compilers of a server: chosen by platform and release, not too many at a time."""
 
 import asyncio
+import contextlib
 import re
 import shlex
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from typing import Final
 
 import structlog
@@ -15,6 +16,7 @@ from cyan.core.ids import UserId
 from cyan.core.metrics import REGISTRY
 from cyan.firmware.compiling.model import (
     COMPILE_GUIDE,
+    LATEST,
     BuildTarget,
     Compiled,
     CompileError,
@@ -31,6 +33,8 @@ from cyan.wire.module import PLATFORM_NAMES, platform_name
 MAX_RUNNING: Final = 2
 """Compilations at the same time; each keeps a processor busy."""
 MAX_WAITING: Final = 20
+MAX_WAIT_S: Final = 10.0
+"""For one's turn; with what a compiler may take it is less than clients wait for an answer."""
 MAX_OF_ONE_ACCOUNT: Final = 2
 """Running and waiting; ours. One person's script leaves room for others."""
 
@@ -88,7 +92,7 @@ class Compilers:
             raise CompilerBusyError
         self._of_account[user_id] = count + 1
         try:
-            async with self._running:
+            async with self._turn():
                 made = await compiler.compile(sources, target)
         except CompileError as error:
             _done.labels("errors").inc()
@@ -105,7 +109,22 @@ class Compilers:
         )
         return made
 
+    @contextlib.asynccontextmanager
+    async def _turn(self) -> AsyncIterator[None]:
+        try:
+            async with asyncio.timeout(MAX_WAIT_S):
+                await self._running.acquire()
+        except TimeoutError:
+            _done.labels("busy").inc()
+            raise CompilerBusyError from None
+        try:
+            yield
+        finally:
+            self._running.release()
+
     def _choose(self, platform_id: int, version: str | None) -> tuple[Compiler, Target]:
+        if version in ("", LATEST):
+            version = None
         match = _VERSION.match(version) if version is not None else None
         wanted = match[1] if match else version
         have: list[str] = []
