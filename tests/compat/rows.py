@@ -77,8 +77,9 @@ here: deleteAccessToken · deleteCurrentAccessToken · deleteActiveAccessTokens
 here: listDevices · getDevice · claimDevice · removeDevice · renameDevice · signalDevice
 here: setDeviceNotes · getClaimCode · getVariable · callFunction · sendPublicKey
 here: provisionDevice
+here: updateDevice
 product: addDeviceToProduct · removeDeviceOwner · markAsDevelopmentDevice
-product: lockDeviceProductFirmware · unlockDeviceProductFirmware · updateDevice
+product: lockDeviceProductFirmware · unlockDeviceProductFirmware
 product: unprotectDevice
 firmware: flashDevice
 compiler: compileCode · downloadFirmwareBinary · listBuildTargets

@@ -121,6 +121,23 @@ def test_claim_rename_note_and_remove(
     assert api_js.refusal("getDevice", deviceId=claimed.id, auth=token)["statusCode"] == 403
 
 
+@proves("updateDevice()")
+def test_several_things_of_a_device_are_changed_at_once(
+    api_js: ParticleApi, device: SimulatedDevice, token: str
+) -> None:
+    one: dict[str, Json] = {"deviceId": device.id, "auth": token}
+    before, changed, seen, back = api_js.call_all(
+        ("getDevice", one),
+        ("updateDevice", {**one, "name": "porch", "notes": "by the door", "signal": True}),
+        ("getDevice", one),
+        ("updateDevice", {**one, "name": device.name, "notes": "", "signal": False}),
+    )
+    assert changed["body"].keys() >= {"id", "name", "notes", "signaling", "updated_at"}
+    assert changed["body"]["signaling"] is True
+    assert (seen["body"]["name"], seen["body"]["notes"]) == ("porch", "by the door")
+    assert (back["body"]["name"], back["body"]["signaling"]) == (before["body"]["name"], False)
+
+
 @proves("getVariable()")
 def test_get_variable_keeps_its_type(
     api_js: ParticleApi, device: SimulatedDevice, token: str
