@@ -165,19 +165,61 @@ def test_what_is_not_here_is_named_and_what_needs_it_is_not_sent(
     assert deviceos.plan_repair(device(system(9000)), BORON).unavailable == (system(9000),)
 
 
-def test_modules_that_need_each_other_are_sent_all_the_same(
+def test_modules_that_need_each_other_go_by_a_release_between(
     deviceos: DeviceOs, bring: Bring
 ) -> None:
+    """As boot loaders, radio stacks and system parts of 1.0.0, 1.3.1 and 4.0.2 for the Boron do."""
+    bring("4.0.2", make_system(4006, bootloader(1101), radio_stack(202)), make_bootloader(1101))
+    bring("4.0.2", make_radio_stack(202, bootloader(501), system(1321)))
+    has = ((BOOTLOADER, 0, 311), (SYSTEM_PART, 1, 1000), (8, 0, 182))
+    plan = deviceos.plan_repair(device(system(3000), has=has), BORON)
+    assert plan.steps == ()
+    assert system(1321) in plan.unavailable
+    bring("1.3.1", make_system(1321, bootloader(501)), make_bootloader(501))
+    bring("1.4.0", make_system(1401, radio_stack(202)))
+    assert steps(deviceos, device(system(3000), has=has)) == [
+        "boron bootloader 1101",
+        "boron system part 1 1321",
+        "boron radio stack 202",
+        "boron system part 1 4006",
+    ]
+
+
+def test_modules_that_need_each_other_alone_are_not_sent(deviceos: DeviceOs, bring: Bring) -> None:
     bring(
         "2.3.0",
         make_system(2301, system(2301, 2), platform_id=ELECTRON, index=1),
         make_system(2301, system(2301, 1), platform_id=ELECTRON, index=2),
     )
     has = ((SYSTEM_PART, 1, 108), (SYSTEM_PART, 2, 108))
-    assert steps(deviceos, device(system(2301, 2), has=has), ELECTRON) == [
-        "electron system part 1 2301",
-        "electron system part 2 2301",
-    ]
+    plan = deviceos.plan_repair(device(system(2301, 2), has=has), ELECTRON)
+    assert plan.steps == ()
+    assert plan.unavailable != ()
+
+
+def test_a_tangle_of_releases_ends(deviceos: DeviceOs, bring: Bring) -> None:
+    for version in range(1000, 1030):
+        bring(
+            f"1.0.{version - 1000}",
+            *(
+                make_system(version, *(system(version + 1, to) for to in (1, 2, 3)), index=index)
+                for index in (1, 2, 3)
+            ),
+        )
+    has = tuple((SYSTEM_PART, index, 1) for index in (1, 2, 3))
+    plan = deviceos.plan_repair(device(system(1000, 1), has=has), BORON)
+    assert plan.steps == ()
+    assert plan.unavailable != ()
+
+
+def test_a_device_that_needs_everything_is_told_what_is_here(
+    deviceos: DeviceOs, bring: Bring
+) -> None:
+    bring("6.2.0", make_bootloader(2300))
+    needed = [system(version, index) for version in range(1, 40) for index in range(1, 40)]
+    plan = deviceos.plan_repair(device(bootloader(2300), *needed), BORON)
+    assert [step.version for step in plan.steps] == [2300]
+    assert len(plan.unavailable) > 1000
 
 
 def test_releases_are_listed_newest_first_and_need_a_system(

@@ -18,7 +18,7 @@ from cyan.firmware.deviceosmodel import (
     release_order,
 )
 from cyan.firmware.deviceosplan import Plan, plan_repair
-from cyan.wire.describe import SystemDescribe
+from cyan.wire.describe import ModuleDependency, SystemDescribe
 from cyan.wire.describe.system import MONOLITHIC, SYSTEM_PART
 
 LATEST: Final = "latest"
@@ -50,33 +50,35 @@ class DeviceOs:
     def find_module(
         self, platform_id: int, function: int, index: int, at_least_version: int
     ) -> SystemModule | None:
-        """The oldest module that suffices, so that nothing is raised further than needed; of two
-        of the same version that of a final release."""
+        """The oldest module that suffices, so that nothing is raised further than needed."""
+        needed = ModuleDependency(function, index, at_least_version)
+        return next(iter(self.find_modules(platform_id, needed)), None)
+
+    def find_modules(self, platform_id: int, needed: ModuleDependency) -> list[SystemModule]:
+        """All modules that suffice, the oldest first; of each version one, of a final release if
+        there is."""
         rows = self._db.rows(
             store.SUFFICIENT,
             {
                 "of_platform_id": platform_id,
-                "of_function": function,
-                "of_index": index,
-                "least_version": at_least_version,
+                "of_function": needed.function,
+                "of_index": needed.index,
+                "least_version": needed.version,
             },
         )
-        found = [store.to_module(row) for row in rows]
-        return min(
-            found,
+        found = sorted(
+            (store.to_module(row) for row in rows),
             key=lambda module: (module.version, not is_final(module.release), module.release),
-            default=None,
         )
+        versions: dict[int, SystemModule] = {}
+        for module in found:
+            versions.setdefault(module.version, module)
+        return list(versions.values())
 
     def plan_repair(self, describe: SystemDescribe, platform_id: int) -> Plan:
         """What a device that describes itself like this needs to run its application, in the order
         in which it is sent."""
-        return plan_repair(
-            describe,
-            lambda needed: self.find_module(
-                platform_id, needed.function, needed.index, needed.version
-            ),
-        )
+        return plan_repair(describe, lambda needed: self.find_modules(platform_id, needed))
 
     def list_modules(self) -> list[SystemModule]:
         """All of them: by release, the newest first, and then by platform."""
