@@ -128,9 +128,9 @@ def test_a_transfer_goes_on_where_the_device_says() -> None:
     assert transfer.on_answer(started(offset=1000), 1.0) is None
     assert transfer.confirmed_bytes == 1000
     assert taken(transfer, 1.0) == list(range(1, 10))
-    first = decode_server_request(coap.decode(transfer.encode(1, 5)))
+    first = decode_server_request(coap.decode(transfer.encode([1], 5)[0]))
     assert first.data == DATA[1000:1512]  # type: ignore[union-attr]
-    last = decode_server_request(coap.decode(transfer.encode(9, 5)))
+    last = decode_server_request(coap.decode(transfer.encode([9], 5)[0]))
     assert last.data == DATA[1000 + 8 * 512 :]  # type: ignore[union-attr]
     transfer.on_ack(UpdateAck(2), 1.1)
     assert transfer.confirmed_bytes == 2024
@@ -388,10 +388,10 @@ def test_each_stage_of_the_legacy_protocol_has_a_deadline() -> None:
 
 def test_the_last_chunk_is_filled_up_for_a_core_only() -> None:
     core = LegacyTransfer(DATA, CHUNK, is_stream=True, pads=True)
-    last = decode_server_request(coap.decode(core.encode(COUNT - 1, 5)))
+    last = decode_server_request(coap.decode(core.encode([COUNT - 1], 5)[0]))
     assert isinstance(last, Chunk)
     assert last.data == bytes(DATA[10 * 512 :]).ljust(512, b"\0")
     assert last.crc32 == zlib.crc32(last.data)
-    other = decode_server_request(coap.decode(over_tcp().encode(COUNT - 1, 5)))
+    other = decode_server_request(coap.decode(over_tcp().encode([COUNT - 1], 5)[0]))
     assert isinstance(other, Chunk)
     assert other.data == DATA[10 * 512 :]

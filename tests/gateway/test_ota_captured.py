@@ -105,7 +105,7 @@ def test_the_captured_update_over_udp_goes_as_it_went_then() -> None:
     assert end is FINISHED
     assert transfer.confirmed_bytes == len(data)
     for message, value in sent_by_the_cloud(CURRENT, UpdateChunk):
-        assert transfer.encode(value.index, message.message_id) == coap.encode(message)
+        assert transfer.encode([value.index], message.message_id)[0] == coap.encode(message)
 
 
 def test_the_captured_update_over_tcp_goes_as_it_went_then() -> None:
@@ -130,5 +130,5 @@ def test_the_captured_update_over_tcp_goes_as_it_went_then() -> None:
     assert transfer.on_answer(answers[1], 0.3) is FINISHED
     for message, value in captured:
         assert value.index is not None
-        written_chunk = coap.decode(transfer.encode(value.index, message.message_id))
+        written_chunk = coap.decode(transfer.encode([value.index], message.message_id)[0])
         assert (written_chunk.options, written_chunk.payload) == (message.options, message.payload)

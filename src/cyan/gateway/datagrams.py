@@ -272,7 +272,9 @@ class DatagramLink(Link):
     def chunk_room(self) -> int:
         return MAX_BURST if self._held is None else 0
 
-    def send_chunks(self, chunks: Sequence[int], encode: Callable[[int, int], bytes]) -> None:
+    def send_chunks(
+        self, chunks: Sequence[int], encode: Callable[[Sequence[int], int], list[bytes]]
+    ) -> None:
         exchange, address, send = self.exchange, self.address, self.host.send
         seal = self.records.seal_data
         count = len(chunks)
@@ -282,9 +284,8 @@ class DatagramLink(Link):
         self.budget += count
         if (message_id & ID_CHECKPOINT) + count > ID_CHECKPOINT:
             self.host.mark_urgent(self)
-        for chunk in chunks:
-            send(seal(encode(chunk, message_id)), address)
-            message_id = message_id + 1 & 0xFFFF
+        for content in encode(chunks, message_id):
+            send(seal(content), address)
 
     def close(self) -> None:
         self.host.send(self.records.seal(ALERT, alerts.CLOSE_NOTIFY), self.address)

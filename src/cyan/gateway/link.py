@@ -121,9 +121,12 @@ class Link(ABC):
         more."""
 
     @abstractmethod
-    def send_chunks(self, chunks: Sequence[int], encode: Callable[[int, int], bytes]) -> None:
-        """Send these chunks of an update, no more than there is room for; encode(chunk, message id)
-        is the message of one. Hot path."""
+    def send_chunks(
+        self, chunks: Sequence[int], encode: Callable[[Sequence[int], int], list[bytes]]
+    ) -> None:
+        """Send these chunks of an update, no more than there is room for; encode(chunks, id) are
+        their messages, the first with this message id, the others with the ids after it. Hot
+        path."""
 
     def name_device(self, hello: Hello) -> Hello:
         """The Hello with the device's id in it, where the transport said it before."""

@@ -146,10 +146,13 @@ class StreamLink(Link):
     def chunk_room(self) -> int:
         return (MAX_UNSENT_OF_UPDATE - self.stream.unsent_bytes()) // CHUNK_ROOM_BYTES
 
-    def send_chunks(self, chunks: Sequence[int], encode: Callable[[int, int], bytes]) -> None:
-        for chunk in chunks:
-            message_id = self.exchange.take_message_id()
-            self.stream.write(self._channel.seal(encode(chunk, message_id)))
+    def send_chunks(
+        self, chunks: Sequence[int], encode: Callable[[Sequence[int], int], list[bytes]]
+    ) -> None:
+        message_id = self.exchange.next_message_id
+        self.exchange.next_message_id = message_id + len(chunks) & 0xFFFF
+        for content in encode(chunks, message_id):
+            self.stream.write(self._channel.seal(content))
 
     def on_room(self) -> None:
         """The connection takes more again."""

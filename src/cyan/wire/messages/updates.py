@@ -1,6 +1,7 @@
 """The current protocol of updates, for devices with the Hello flag `OTA_V3` (device-protocol.md
 section 5.2): UpdateStart, UpdateChunk, UpdateAck, UpdateFinish and what answers them."""
 
+from collections.abc import Sequence
 from typing import Final
 
 import msgspec
@@ -183,6 +184,25 @@ def encode_update_chunk(message_id: int, index: int, data: bytes | memoryview) -
         raise MisuseError("chunk without data")
     head = b"\x50\x02" + message_id.to_bytes(2, "big") + _CHUNK_HEAD + number
     return b"\xff".join((head, data))
+
+
+def encode_update_chunks(
+    message_id: int, chunks: Sequence[int], data: memoryview, offset: int, size: int
+) -> list[bytes]:
+    """Several of them, with message ids one after the other; chunk 1 begins at `offset` of `data`,
+    each has `size` bytes but for the last. Hot path."""
+    written = []
+    start = offset - size
+    for chunk in chunks:
+        if chunk <= 0xFF:
+            head = b"\xb1C\xe1\x06\xe9%c\xff" % chunk
+        else:
+            head = b"\xb1C\xe2\x06\xe9%c%c\xff" % (chunk >> 8, chunk & 0xFF)
+        begin = start + chunk * size
+        parts = (b"\x50\x02", message_id.to_bytes(2, "big"), head, data[begin : begin + size])
+        written.append(b"".join(parts))
+        message_id = message_id + 1 & 0xFFFF
+    return written
 
 
 def decode_update_chunk(message: coap.Message) -> UpdateChunk:

@@ -27,7 +27,7 @@ from cyan.wire.messages import (
     UpdateStart,
     UpdateStarted,
     decode_update_started,
-    encode_update_chunk,
+    encode_update_chunks,
     encode_update_finish,
     encode_update_start,
 )
@@ -134,10 +134,8 @@ class CurrentTransfer:
             return ()
         return self._window.take(room, now_s)
 
-    def encode(self, chunk: int, message_id: int) -> bytes:
-        size = self._chunk_bytes
-        start = self.offset + (chunk - 1) * size
-        return encode_update_chunk(message_id, chunk, self._data[start : start + size])
+    def encode(self, chunks: Sequence[int], message_id: int) -> list[bytes]:
+        return encode_update_chunks(message_id, chunks, self._data, self.offset, self._chunk_bytes)
 
     def on_taken(self, now_s: float) -> Step:
         return None

@@ -231,9 +231,17 @@ class LegacyTransfer:
         taken.extend(range(first, self._next))
         return taken
 
-    def encode(self, chunk: int, message_id: int) -> bytes:
+    def encode(self, chunks: Sequence[int], message_id: int) -> list[bytes]:
         # The token is never answered in the fast mode; a device only expects that there is one.
-        return encode_chunk(message_id, bytes((chunk & 0xFF,)), self._slice(chunk), index=chunk)
+        return [
+            encode_chunk(
+                message_id + number & 0xFFFF,
+                bytes((chunk & 0xFF,)),
+                self._slice(chunk),
+                index=chunk,
+            )
+            for number, chunk in enumerate(chunks)
+        ]
 
     def on_taken(self, now_s: float) -> Step:
         if (

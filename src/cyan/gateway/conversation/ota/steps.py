@@ -104,8 +104,9 @@ class Transfer(Protocol):
         """The chunks to send now, at most so many. Hot path."""
         ...
 
-    def encode(self, chunk: int, message_id: int) -> bytes:
-        """The message with this chunk. Hot path."""
+    def encode(self, chunks: Sequence[int], message_id: int) -> list[bytes]:
+        """The messages with these chunks, the first with this id, the others with the ids after
+        it. Hot path."""
         ...
 
     def on_taken(self, now_s: float) -> Step:

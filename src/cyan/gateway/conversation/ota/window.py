@@ -40,10 +40,10 @@ class Window:
     """`count` chunks, of which `limit` may lie beyond the last one acknowledged."""
 
     __slots__ = (
-        "_again", "_limit", "_order", "_probe", "_probe_s", "_probes", "_quiet_since_s",
-        "_received", "_recovered", "_rtt_least_s", "_rtt_s", "_rtt_swing_s", "_sent", "_size",
-        "_timed", "_timed_s", "_top_size", "_wait_s", "arrived", "count", "next", "progress_s",
-        "resent",
+        "_again", "_is_waiting_longer", "_limit", "_order", "_probe", "_probe_s", "_probes",
+        "_quiet_since_s", "_received", "_recovered", "_rtt_least_s", "_rtt_s", "_rtt_swing_s",
+        "_sent", "_size", "_timed", "_timed_s", "_top_size", "_wait_s", "arrived", "count", "next",
+        "progress_s", "resent",
     )  # fmt: skip
 
     def __init__(self, count: int, limit: int, now_s: float) -> None:
@@ -68,6 +68,7 @@ class Window:
         self._recovered = 0
         self._quiet_since_s = now_s
         self._wait_s = FIRST_WAIT_S
+        self._is_waiting_longer = False
         self._probes = 0
         self._probe = 0
         self._probe_s = 0.0
@@ -141,7 +142,10 @@ class Window:
                 order = sent.pop(chunk, 0)
                 if order:
                     count += 1
-                    newest = max(newest, self._order_of(chunk, order, now_s))
+                    if chunk == self._probe:
+                        order = self._order_of_probe(order, now_s)
+                    if order > newest:
+                        newest = order
             self._received >>= arrived - self.arrived
             self.arrived = arrived
             self.progress_s = now_s
@@ -157,26 +161,33 @@ class Window:
                 order = sent.pop(chunk, 0)
                 if order:
                     count += 1
-                    newest = max(newest, self._order_of(chunk, order, now_s))
+                    if chunk == self._probe:
+                        order = self._order_of_probe(order, now_s)
+                    if order > newest:
+                        newest = order
         if count:
             self._quiet_since_s = now_s
-            self._measure(now_s)
+            timed = self._timed
+            if timed and (timed <= arrived or self._received >> (timed - arrived - 1) & 1):
+                self._timed = 0
+                self._measure(now_s - self._timed_s)
+            elif self._is_waiting_longer:
+                self._is_waiting_longer = False
+                self._set_wait()
             self._adapt(count, newest)
         return True
 
-    def _order_of(self, chunk: int, order: int, now_s: float) -> int:
+    def _order_of_probe(self, order: int, now_s: float) -> int:
         """A probe that is acknowledged sooner than its way takes was not needed: what has arrived
         is the first copy, which says nothing of those that were sent between the two."""
-        if chunk == self._probe:
-            self._probe = 0
-            if now_s - self._probe_s < 0.8 * self._rtt_least_s:
-                return 0
-        return order
+        self._probe = 0
+        return 0 if now_s - self._probe_s < 0.8 * self._rtt_least_s else order
 
     def _adapt(self, count: int, newest: int) -> None:
         lost = []
+        newest_lost = newest - REORDERED
         for chunk, order in self._sent.items():
-            if order > newest - REORDERED:
+            if order > newest_lost:
                 break
             lost.append(chunk)
         last_lost = 0
@@ -202,19 +213,18 @@ class Window:
         self._size = self._top_size = min(max(size, MIN_CHUNKS), self._limit)
         self._recovered = self._order
 
-    def _measure(self, now_s: float) -> None:
+    def _measure(self, took_s: float) -> None:
         """The way there and back (RFC 6298 §2), by one chunk at a time."""
-        timed = self._timed
-        if timed and (timed <= self.arrived or self._received >> (timed - self.arrived - 1) & 1):
-            self._timed = 0
-            took_s = now_s - self._timed_s
-            self._rtt_least_s = min(self._rtt_least_s, took_s)
-            if self._rtt_s:
-                swing_s = abs(self._rtt_s - took_s)
-                self._rtt_swing_s += (swing_s - self._rtt_swing_s) / 4
-                self._rtt_s += (took_s - self._rtt_s) / 8
-            else:
-                self._rtt_s, self._rtt_swing_s = took_s, took_s / 2
+        self._rtt_least_s = min(self._rtt_least_s, took_s)
+        if self._rtt_s:
+            swing_s = abs(self._rtt_s - took_s)
+            self._rtt_swing_s += (swing_s - self._rtt_swing_s) / 4
+            self._rtt_s += (took_s - self._rtt_s) / 8
+        else:
+            self._rtt_s, self._rtt_swing_s = took_s, took_s / 2
+        self._set_wait()
+
+    def _set_wait(self) -> None:
         if self._rtt_s:
             wait_s = self._rtt_s + 4 * self._rtt_swing_s
             self._wait_s = min(max(wait_s, MIN_WAIT_S), MAX_WAIT_S)
@@ -230,6 +240,7 @@ class Window:
         self._probes = 1
         self._quiet_since_s = now_s
         self._wait_s = min(2 * self._wait_s, MAX_WAIT_S)
+        self._is_waiting_longer = True
         self._timed = 0
         if self._size > MIN_CHUNKS:
             self._shrink(self._size / 2)
