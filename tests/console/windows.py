@@ -75,6 +75,6 @@ def window(browser: Browser, server: Server, username: str | None = None) -> Ite
             page.get_by_role("navigation", name="Rooms").wait_for()
             _cookies[known] = context.storage_state()
         yield page
-        assert faults == []
+        assert faults == [], faults
     finally:
         context.close()

@@ -55,11 +55,11 @@ class DeviceRoom:
 
     async def show(self, visit: Visit) -> Response:
         device = self._device(visit)
-        lines = await newest(self._needs, visit, device.id)
+        lines, after = await newest(self._needs, visit, device.id)
         return visit.page(
             "device.html",
             lines=lines,
-            last_id=lines[0].id if lines else "",
+            after=after,
             **self._state(device),
             variables=[
                 (name, TYPE_NAMES.get(code, UNKNOWN_TYPE))

@@ -1,5 +1,6 @@
 """The events room: what is said now, what was said before, and saying something."""
 
+import asyncio
 from collections.abc import Sequence
 from typing import Final
 from urllib.parse import urlencode
@@ -13,8 +14,10 @@ from cyan.console.model import ROOT
 from cyan.console.needs import Needs
 from cyan.console.pages import Page
 from cyan.console.visit import Visit
+from cyan.core.clock import from_ms
 from cyan.core.errors import InvalidError
 from cyan.core.ids import DeviceId
+from cyan.events import store
 from cyan.events.cursors import MalformedCursorError
 from cyan.events.model import (
     END_OF_TIME_MS,
@@ -68,10 +71,8 @@ class EventsRoom:
         """The live log, with the newest of the past below what comes."""
         asked = _asked(visit)
         device_id = self._device_id(visit, asked)
-        lines = await newest(self._needs, visit, device_id, asked.prefix)
-        return visit.page(
-            "events.html", asked=asked, lines=lines, last_id=lines[0].id if lines else ""
-        )
+        lines, after = await newest(self._needs, visit, device_id, asked.prefix)
+        return visit.page("events.html", asked=asked, lines=lines, after=after)
 
     async def live(self, visit: Visit) -> Response:
         asked = _asked(visit)
@@ -84,24 +85,27 @@ class EventsRoom:
         """The past, a page at a time; the next one is asked for as a part."""
         asked = _asked(visit)
         try:
-            wanted = Wanted(
-                visit.caller.user_id,
-                self._device_id(visit, asked),
-                asked.prefix,
-                from_ms=_date("The first day", asked.since, 0),
-                to_ms=_date("The last day", asked.until, END_OF_TIME_MS),
-            )
+            since, until = _date("The first day", asked.since), _date("The last day", asked.until)
         except InvalidError as error:
+            told = msgspec.structs.replace(asked, since="", until="")
             return visit.page(
-                "events-history.html", asked=asked, lines=[], more="", error=str(error)
+                "events-history.html", asked=told, lines=[], more="", error=error.message
             )
+        wanted = Wanted(
+            visit.caller.user_id,
+            self._device_id(visit, asked),
+            asked.prefix,
+            from_ms=0 if since is None else since,
+            to_ms=END_OF_TIME_MS if until is None else until,
+        )
+        shown = msgspec.structs.replace(asked, since=_field(since), until=_field(until))
         lines, go_on = await _search(
             self._needs, visit, wanted, visit.query.get("cursor"), PAGE_SIZE
         )
         more = f"{EVENTS}/history?{asked.query(cursor=go_on)}" if go_on else ""
         if visit.is_htmx:
             return visit.part("events-page.html", lines=lines, more=more)
-        return visit.page("events-history.html", asked=asked, lines=lines, more=more, error=None)
+        return visit.page("events-history.html", asked=shown, lines=lines, more=more, error=None)
 
     async def publish(self, visit: Visit) -> Response:
         """What is wrong with it is said in the form."""
@@ -127,13 +131,25 @@ class EventsRoom:
 
 async def newest(
     needs: Needs, visit: Visit, device_id: DeviceId | None, prefix: str = ""
-) -> list[EventLine]:
-    """What a live log begins with: the newest events of all or one of the reader's devices."""
-    wanted = Wanted(
-        visit.caller.user_id, device_id, prefix, from_ms=visit.clock.now_ms() - LATELY_MS
-    )
-    lines, _ = await _search(needs, visit, wanted, None, NEWEST)
-    return lines
+) -> tuple[list[EventLine], str]:
+    """What a live log begins with: the newest events of all or one of the reader's devices, and
+    the cursor behind which its stream has to go on, so that none is missed or comes twice."""
+    since_ms = visit.clock.now_ms() - LATELY_MS
+    wanted = Wanted(visit.caller.user_id, device_id, prefix, from_ms=since_ms)
+    end = await asyncio.to_thread(_end, needs)
+    page = await needs.history.search(wanted, NEWEST)
+    names = DeviceNames(needs.access, visit.caller)
+    lines = [
+        line_of_event(position, event, needs.cursors, names) for position, event in page.events
+    ]
+    newest_position = max(end, page.events[0][0]) if page.events else end
+    return lines, needs.cursors.encode(newest_position)
+
+
+def _end(needs: Needs) -> int:
+    """The last position of the log now."""
+    with store.open_beside(needs.database.path) as connection:
+        return store.ends(connection)[1]
 
 
 async def _search(
@@ -184,14 +200,19 @@ def _asked(visit: Visit) -> Asked:
     )
 
 
-def _date(what: str, text: str, otherwise: int) -> int:
-    """Raises InvalidError."""
+def _date(what: str, text: str) -> int | None:
+    """Milliseconds since 1970; None for no text. Raises InvalidError."""
     if not text:
-        return otherwise
+        return None
     try:
         return parse_date(text)
     except ValueError as error:
         raise InvalidError(f"{what} is a date like 2026-01-31, or 2026-01-31T12:00.") from error
+
+
+def _field(at_ms: int | None) -> str:
+    """As a browser's field for date and time takes it."""
+    return "" if at_ms is None else from_ms(at_ms).strftime("%Y-%m-%dT%H:%M")
 
 
 def pages(needs: Needs) -> list[Page]:
