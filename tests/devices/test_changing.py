@@ -153,7 +153,7 @@ async def test_a_key_that_nobody_knows_does_not_hinder_the_others(world: World) 
         {"flash": True},
         {"desired_firmware_version": None},
         {"groups": ["a"]},
-        {"app": "tinker"},
+        {"app_id": "55a665623c4bbac933d13b84"},
     ],
 )
 async def test_keys_that_are_not_built_say_so_and_nothing_else_is_done(
@@ -166,17 +166,6 @@ async def test_keys_that_are_not_built_say_so_and_nothing_else_is_done(
     assert answer.json()["error"] == "not_implemented"
     assert next(iter(body)) in answer.json()["error_description"]
     assert world.stored(1).name == "attic"
-
-
-async def test_a_file_is_not_taken_yet(world: World) -> None:
-    answer = await world.client.put(
-        PATH,
-        headers=world.cast.ada.headers,
-        files={"file": ("src/app.bin", b"\0" * 40)},
-        data={"file_type": "binary"},
-    )
-    assert answer.status_code == 501
-    assert "firmware" in answer.json()["error_description"]
 
 
 async def test_a_stranger_cannot_change_anything(world: World) -> None:
