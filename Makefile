@@ -40,6 +40,10 @@ bench: .venv/.ready-dev ## Measure, beside a floor in the same run; the figures 
 docs: .venv/.ready-dev ## Write docs/reference anew from the code.
 	@$(BIN)/python docs/generate.py
 
+.PHONY: screenshots
+screenshots: .venv/.ready-dev test-tools ## Pictures of the console's pages, into build/screenshots (TO="folder" takes another).
+	@$(BIN)/python -m tests.console.screenshots $(or $(TO),build/screenshots)
+
 .PHONY: wheel
 wheel: .venv/.ready-dev ## What a machine without a network needs to install Cyan, into dist.
 	@scripts/wheel
