@@ -7,6 +7,7 @@ from sqlalchemy import Column, Connection, bindparam, delete, func, select
 
 from cyan.accounts.userapi import DeviceCounts
 from cyan.console.store import sessions as console_session
+from cyan.console.store import sessions as console_sessions
 from cyan.core.db.engine import Database
 from cyan.core.ids import UserId
 from cyan.core.ports import AccountUse
@@ -45,6 +46,7 @@ def account_uses() -> list[AccountUse]:
         OwnedDevices(),
         LedgerContents(),
         OwnRows(
+            console_sessions.c.user_id,
             console_session.c.user_id,
             devices_claim_code.c.owner_id,
             devices_registrar.c.user_id,
@@ -64,13 +66,13 @@ class OwnRows:
     """Rows that go with the account. `columns` hold the id of whose they are."""
 
     def __init__(self, *columns: Column[str]) -> None:
-        self._columns = columns
+        self.columns = columns
 
     def reason_to_stay(self, connection: Connection, user_id: UserId) -> str | None:
         return None
 
     def forget(self, connection: Connection, user_id: UserId) -> None:
-        for column in self._columns:
+        for column in self.columns:
             connection.execute(delete(column.table).where(column == user_id))
 
 

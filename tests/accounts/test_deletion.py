@@ -3,10 +3,12 @@
 import pytest
 from sqlalchemy import Connection
 
+import cyan.app  # noqa: F401 - its imports make every table known
 from cyan.accounts.model import AccountInUseError, UnknownUserError
 from cyan.accounts.ownaccount import delete_user
-from cyan.belongings import account_uses
+from cyan.belongings import OwnRows, account_uses
 from cyan.core.db.engine import Database
+from cyan.core.db.schema import metadata
 from cyan.core.ids import DeviceId, UserId
 from cyan.devices.registry import register_device
 from tests.accounts.conftest import Desk, Make
@@ -103,6 +105,46 @@ async def test_ledgers_go_with_what_stands_in_them(
     assert await delete(make_desk(uses=tuple(account_uses())), cast.ada) == 200
     for query in ("SELECT id FROM ledgers_definition", "SELECT ledger_id FROM ledgers_instance"):
         assert db.driver.execute(query).fetchall() == [("c",)]
+
+
+def test_every_table_that_names_an_account_is_thought_of() -> None:
+    gone = {
+        (column.table.name, column.name)
+        for use in account_uses()
+        if isinstance(use, OwnRows)
+        for column in use.columns
+    }
+    named = {
+        (table.name, column.name)
+        for table in metadata.tables.values()
+        for column in table.columns
+        if column.name in ("owner_id", "user_id", "requester_id")
+        if not table.name.startswith("accounts_")
+    }
+    # A device is released first; who had what done to it, and what it said, stays with it.
+    stays = {("devices_device", "owner_id"), ("events_event", "owner_id")}
+    assert named - gone == stays | {("firmware_attempts", "user_id")}
+
+
+async def test_libraries_and_secrets_go_and_those_of_others_stay(
+    make_desk: Make, cast: Cast, db: Database
+) -> None:
+    def write(connection: Connection) -> None:
+        for key, owner in (("a", cast.ada.user_id), ("c", cast.cleo.user_id)):
+            connection.exec_driver_sql(
+                "INSERT INTO libraries_upload VALUES (?, 'lamp', '1.0.0', '{}', x'00', ?, 1, 1)",
+                (owner, key),
+            )
+            connection.exec_driver_sql(
+                "INSERT INTO secrets_secret VALUES (?, 'KEY', x'00', 1, 1, ?, ?, NULL)",
+                (owner, owner, owner),
+            )
+
+    db.write_blocking(write)
+    assert await delete(make_desk(uses=tuple(account_uses())), cast.ada) == 200
+    for table in ("libraries_upload", "secrets_secret"):
+        left = db.driver.execute(f"SELECT owner_id FROM {table}").fetchall()
+        assert left == [(cast.cleo.user_id,)]
 
 
 async def test_what_features_have_of_the_account_goes_in_the_same_transaction(

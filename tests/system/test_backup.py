@@ -155,6 +155,9 @@ def test_a_backup_is_for_its_owner_only_and_holds_no_backups(tmp_path: Path) -> 
     (data / "secrets.key").write_bytes(bytes(32))
     (data / "mail").mkdir()
     (data / "mail/1.eml").write_text("Dear Ada")
+    (data / "libraries/lamp/src").mkdir(parents=True)
+    (data / "libraries/lamp/library.properties").write_text("name=lamp")
+    (data / "libraries/lamp/src/lamp.h").write_text("#pragma once")
     (data / "half.new").write_text("hal")
     (data / "sim").mkdir()
     (data / "sim/seed").write_text("seed\n")
@@ -169,7 +172,16 @@ def test_a_backup_is_for_its_owner_only_and_holds_no_backups(tmp_path: Path) -> 
     with tarfile.open(tmp_path / "second.tar") as tar:
         entries = {entry.name: entry.mode for entry in tar}
     assert entries == dict.fromkeys(
-        ["cyan.db", "secrets.key", "mail/1.eml", "sim/seed", "manifest.json"], 0o600
+        [
+            "cyan.db",
+            "secrets.key",
+            "libraries/lamp/library.properties",
+            "libraries/lamp/src/lamp.h",
+            "mail/1.eml",
+            "sim/seed",
+            "manifest.json",
+        ],
+        0o600,
     )
     for file in (data / "backups/first.tar", tmp_path / "second.tar"):
         assert file.stat().st_mode & 0o777 == 0o600

@@ -11,8 +11,7 @@ import msgspec
 from cyan.core.db.engine import Database
 from cyan.core.ids import DeviceId, is_device_id
 from cyan.devices import store
-from cyan.devices.listing import ListedDevice
-from cyan.devices.model import MAX_NAME_CHARACTERS, Device, UnknownDeviceError
+from cyan.devices.model import MAX_NAME_CHARACTERS, Device, ListedDevice, UnknownDeviceError
 from cyan.rest.auth import Caller
 
 

@@ -11,23 +11,13 @@ from typing import Any, Final
 import msgspec
 
 from cyan.core.errors import InvalidError
-from cyan.core.ids import DeviceId
+from cyan.devices.model import ListedDevice
 
 DEFAULT_PAGE_SIZE: Final = 25
 """When only the page is named (rest-api-core.md §8.2)."""
 
 MAX_PAGE_SIZE: Final = 1000
 MAX_PAGE: Final = 1_000_000
-
-
-class ListedDevice(msgspec.Struct, frozen=True):
-    """As much of a device as chooses and sorts the rows of a list."""
-
-    id: DeviceId
-    name: str | None
-    serial_number: str | None
-    product_version: int | None
-    last_handshake_at_ms: int | None
 
 
 _ORDERS: Final[dict[str, Callable[[ListedDevice], Any]]] = {

@@ -84,6 +84,16 @@ class Device(msgspec.Struct, frozen=True):
         return bool(self.safe_mode) or self.safe_mode_at_ms is not None
 
 
+class ListedDevice(msgspec.Struct, frozen=True):
+    """As much of a device as chooses and sorts the rows of a list."""
+
+    id: DeviceId
+    name: str | None
+    serial_number: str | None
+    product_version: int | None
+    last_handshake_at_ms: int | None
+
+
 @dataclass(frozen=True, slots=True)
 class DeviceClaimed:
     """The device has a new owner. `previous` is the owner before, None if it had none."""

@@ -16,8 +16,7 @@ from cyan.core.clock import Clock, iso_ms
 from cyan.core.db.engine import Database
 from cyan.core.errors import InvalidError
 from cyan.core.ids import DeviceId
-from cyan.devices.listing import ListedDevice
-from cyan.devices.model import CELLULAR_PLATFORMS, Device
+from cyan.devices.model import CELLULAR_PLATFORMS, Device, ListedDevice
 from cyan.devices.releases import release_of
 from cyan.rest.auth import Caller
 from cyan.rest.responses import join_objects
