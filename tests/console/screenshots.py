@@ -164,24 +164,32 @@ def _add_rows(path: Path) -> None:
     connection.close()
 
 
-def take(browser: Browser, server: Server, ids: dict[str, str], folder: Path) -> int:
-    """Every picture; how many."""
-    count = 0
+def take(browser: Browser, server: Server, ids: dict[str, str], folder: Path) -> list[str]:
+    """Every picture; what the pages did that they should not."""
+    faults = []
     for shot in SHOTS:
         for look in shot.looks:
-            with window(browser, server, shot.who) as page:
-                width, height = PHONE if "phone" in look else DESK
-                page.set_viewport_size({"width": width, "height": height})
-                page.emulate_media(
-                    color_scheme="dark" if "dark" in look else "light", reduced_motion="reduce"
-                )
-                page.goto(f"/console/{shot.path.format(**ids)}")
-                if shot.act is not None:
-                    shot.act(page)
-                page.wait_for_timeout(SETTLED_MS)
-                page.screenshot(path=folder / f"{shot.name}.{look}.png")
-                count += 1
-    return count
+            try:
+                _take_one(browser, server, ids, folder, shot, look)
+            except AssertionError as error:
+                faults.append(f"{shot.name}.{look}: {error}")
+    return faults
+
+
+def _take_one(
+    browser: Browser, server: Server, ids: dict[str, str], folder: Path, shot: Shot, look: str
+) -> None:
+    with window(browser, server, shot.who) as page:
+        width, height = PHONE if "phone" in look else DESK
+        page.set_viewport_size({"width": width, "height": height})
+        page.emulate_media(
+            color_scheme="dark" if "dark" in look else "light", reduced_motion="reduce"
+        )
+        page.goto(f"/console/{shot.path.format(**ids)}")
+        if shot.act is not None:
+            shot.act(page)
+        page.wait_for_timeout(SETTLED_MS)
+        page.screenshot(path=folder / f"{shot.name}.{look}.png")
 
 
 def main() -> None:
@@ -192,8 +200,10 @@ def main() -> None:
         chromium() as browser,
         stage(Path(data)) as (server, ids),
     ):
-        count = take(browser, server, ids, folder)
-    print(f"{count} pictures in {folder}.")
+        faults = take(browser, server, ids, folder)
+    print(f"The pictures are in {folder}.")
+    if faults:
+        sys.exit("\n".join(faults))
 
 
 if __name__ == "__main__":
