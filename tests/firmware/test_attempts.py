@@ -23,6 +23,7 @@ from cyan.firmware.model import (
     UnknownAttemptError,
     may_follow,
 )
+from cyan.firmware.records import has_pending
 from cyan.wire.describe import Module
 from cyan.wire.describe.system import USER_PART
 from cyan.wire.module import parse_module
@@ -322,6 +323,21 @@ async def test_what_was_begun_has_a_day(works: Works) -> None:
     failed = works.now(attempt)
     assert failed.reason is Reason.EXPIRED
     assert (failed.detail or "").startswith("It could not be sent within 24 hours.")
+
+
+async def test_what_is_not_sent_yet_is_pending(works: Works) -> None:
+    board = works.board()
+    assert has_pending(works.db, LAMP) is False
+    board.gate = asyncio.Event()
+    attempt = await works.flash(make_application())
+    await works.attempts.begun(attempt, 5)
+    assert has_pending(works.db, LAMP) is True
+    board.gate.set()
+    await works.ended(attempt)
+    board.acts.append(confirm_only)
+    verifying = await works.flash(make_application("other"))
+    await works.until(verifying, State.VERIFYING)
+    assert has_pending(works.db, LAMP) is False
 
 
 async def test_a_restarted_server_goes_on(works: Works) -> None:

@@ -274,6 +274,11 @@ class Records:
         return after
 
 
+def has_pending(db: Database, device_id: DeviceId) -> bool:
+    """Whether something is still to be sent to a device. What it has and checks is not."""
+    return bool(store.HAS_PENDING.rows(db, {"of_device_id": device_id}))
+
+
 def _note_state(attempt: Attempt) -> None:
     outcome = attempt.reason if attempt.reason is not None else attempt.state
     if not attempt.is_open:

@@ -75,7 +75,11 @@ OPEN_OF_DEVICE: Final = (
     select(firmware_attempts).where(_of_device, _open).order_by(_a.created_at_ms, _a.position)
 )
 
-HAS_OPEN: Final = Prepared(select(_a.id).where(_of_device, _open).limit(1))
+_UNSENT: Final = (State.QUEUED.value, State.WAITING.value, State.SENDING.value)
+
+HAS_PENDING: Final = Prepared(
+    select(_a.id).where(_of_device, _open, or_(*(_a.state == state for state in _UNSENT))).limit(1)
+)
 """For every connection."""
 
 OPEN_DEVICES: Final = select(_a.device_id).where(_open).distinct()

@@ -6,6 +6,7 @@ import msgspec
 
 from cyan.core.db.engine import Database
 from cyan.devices import description
+from cyan.firmware.records import has_pending
 from cyan.gateway.link import Link
 from cyan.health.model import Link as LinkVitals
 
@@ -39,6 +40,9 @@ class LinkAbout:
     def system_describe(self) -> str | None:
         found = description.find_system(self._database, self._device_id)
         return None if found is None else msgspec.json.encode(found).decode()
+
+    def has_pending_update(self) -> bool:
+        return has_pending(self._database, self._device_id)
 
     def link(self, round_trip_ms: int | None = None) -> LinkVitals:
         link = self._link

@@ -55,6 +55,7 @@ class Known:
     address: str = "198.51.100.7"
     hash: str | None = None
     describe: str | None = None
+    pending: bool = False
     vitals: Link = field(default_factory=lambda: Link(uptime_s=2, published=1))
 
     def now_ms(self) -> int:
@@ -68,6 +69,9 @@ class Known:
 
     def random_bytes(self, count: int) -> bytes:
         return bytes(range(count))
+
+    def has_pending_update(self) -> bool:
+        return self.pending
 
     def application_hash(self) -> str | None:
         return self.hash

@@ -84,6 +84,12 @@ def test_firmware_with_vitals_is_asked_for_them_once_in_a_session() -> None:
     assert describe(session, Known(), APPLICATION, b'{"f":["led"],"v":{}}') == (pending,)
 
 
+def test_a_device_for_which_firmware_waits_is_told_so() -> None:
+    known = Known(pending=True)
+    told = describe(open_session(), known, APPLICATION, b'{"f":[],"v":{}}')
+    assert told == (Tell("particle/device/updates/pending", "true"),)
+
+
 def test_firmware_without_vitals_is_not_asked() -> None:
     after = describe(open_session(), Known(), APPLICATION, b'{"f":[],"v":{}}')
     assert [type(effect) for effect in after] == [Tell]

@@ -35,6 +35,10 @@ class About(Protocol):
         """Its last system describe, as JSON."""
         ...
 
+    def has_pending_update(self) -> bool:
+        """Whether firmware waits for the device."""
+        ...
+
     def link(self, round_trip_ms: int | None = None) -> LinkVitals:
         """What its vitals say of the connection."""
         ...

@@ -89,7 +89,7 @@ def on_described(
         if isinstance(part, SystemDescribe):
             works.append(_on_system(session, device_id, part, about, after))
         elif isinstance(part, ApplicationDescribe):
-            works.append(_on_application(session, device_id, part, after))
+            works.append(_on_application(session, device_id, part, about, after))
         else:
             keep, tell = diagnostics.on_metrics(device_id, part, about, round_trip_ms)
             works.append(keep)
@@ -138,11 +138,12 @@ def _on_application(
     session: Session,
     device_id: DeviceId,
     application: ApplicationDescribe,
+    about: About,
     after: list[Effect],
 ) -> Work:
     # Until the first such event after its boot the device's update status is "unknown", and
     # applications wait for it before they sleep (device-protocol.md §3.11).
-    after.append(Tell(PENDING_EVENT, "false"))
+    after.append(Tell(PENDING_EVENT, "true" if about.has_pending_update() else "false"))
     if not session.has_application and session.hello and session.hello.flags & DIAGNOSTICS:
         after.append(Ask(METRICS, VITALS_AFTER_S))
     session.has_application = True
