@@ -232,11 +232,42 @@ def test_a_device_that_does_not_answer_is_a_time_out(make: Callable[[], Transfer
     assert failed(transfer.on_unanswered("reset", 65.0)) == (Why.REFUSED, None)
 
 
-def test_a_legacy_refusal_has_no_code() -> None:
-    transfer = over_tcp()
+def refused() -> LegacyTransfer:
+    """The device has said 5.03, and is asked whether it is in the middle of an earlier update."""
+    transfer = over_udp()
     transfer.start(0.0)
-    refused = answer(coap.SERVICE_UNAVAILABLE)
-    assert failed(transfer.on_answer(refused, 1.0)) == (Why.REFUSED, None)
+    assert asked(transfer.on_answer(answer(coap.SERVICE_UNAVAILABLE), 1.0)) == UpdateDone()
+    assert transfer.stage is UpdateStage.ASKING
+    return transfer
+
+
+@pytest.mark.parametrize("payload", [b'{"r":-210}', b"garbage"])
+def test_a_legacy_refusal_has_no_code(payload: bytes) -> None:
+    step = refused().on_answer(answer(coap.CHANGED, payload), 2.0)
+    assert failed(step) == (Why.REFUSED, None)
+    assert failed(refused().on_unanswered("timeout", 70.0)) == (Why.REFUSED, None)
+    other = refused().on_answer(answer(coap.SERVICE_UNAVAILABLE), 2.0)
+    assert failed(other) == (Why.REFUSED, None)
+
+
+def test_a_legacy_update_that_a_dead_server_began_is_gone_on_with() -> None:
+    transfer = refused()
+    assert transfer.on_answer(answer(coap.BAD_REQUEST), 2.0) is None
+    assert transfer.stage is UpdateStage.SENDING
+    # The list of what it lacks is not waited for.
+    assert transfer.on_missed(ChunkMissed((3,)), 2.0) is None
+    assert taken(transfer, 4.0) == list(range(COUNT))
+    assert asked(transfer.on_taken(4.0)) == UpdateDone()
+    assert transfer.on_answer(answer(coap.CHANGED, b'{"r":0}'), 5.0) is FINISHED
+
+
+def test_a_legacy_update_whose_end_a_dead_server_asked_for_is_done() -> None:
+    assert refused().on_answer(answer(coap.CHANGED, b'{"r":0}'), 2.0) is FINISHED
+
+
+def test_a_legacy_update_that_the_device_gives_up_may_begin_anew() -> None:
+    step = refused().on_answer(answer(coap.CHANGED, b'{"r":-1320}'), 2.0)
+    assert failed(step) == (Why.INTERRUPTED, None)
 
 
 def test_nonsense_to_the_beginning_is_a_refusal() -> None:

@@ -90,6 +90,7 @@ class LegacyTransfer:
         self._last_missed: tuple[int, ...] = ()
         self._missed: tuple[int, ...] = ()
         self._lacks = False
+        self._refusal: Failed | None = None
         self._stage_until_s = 0.0
         self._until_s = 0.0
 
@@ -113,10 +114,18 @@ class LegacyTransfer:
         if asked is _Asked.CHUNK:
             return self._on_chunk_answered(message, now_s)
         if asked is _Asked.DONE:
+            if self._refusal is not None:
+                return self._on_earlier_done(message, self._refusal, now_s)
             return self._on_done(message, now_s)
         return None
 
     def _on_ready(self, message: coap.Message, now_s: float) -> Step:
+        if message.code == coap.SERVICE_UNAVAILABLE:
+            # It may be in the middle of an update that a server began which is no more: then it
+            # takes no other for 300 s. The end of that one shows whether it is.
+            self._refusal = refusal(message, "asked")
+            self._asked = _Asked.DONE
+            return Ask(encode_update_done)
         if message.code >= coap.BAD_REQUEST:
             return refusal(message, "asked")
         try:
@@ -125,10 +134,33 @@ class LegacyTransfer:
             self._is_fast = decode_update_ready(message.payload)
         except MalformedError as error:
             return Failed(Why.REFUSED, f"The device's answer cannot be understood: {error}.")
+        return self._begin(now_s)
+
+    def _begin(self, now_s: float) -> Step:
         self.stage = UpdateStage.SENDING
         self._stage_until_s = now_s + PROGRESS_WITHIN_S
         self._allowed_s = now_s
         return None if self._is_fast else self._ask_chunk()
+
+    def _on_earlier_done(self, message: coap.Message, refused: Failed, now_s: float) -> Step:
+        """What the device says of an update that it may be in the middle of."""
+        self._refusal = None
+        if message.code == coap.BAD_REQUEST:
+            # It lacks chunks of it. Those that it has it ignores; another file's would not pass
+            # its check of the whole.
+            self._is_fast = True
+            return self._begin(now_s)
+        if message.code != coap.CHANGED:
+            return refused
+        try:
+            result = decode_update_result(message.payload)
+        except MalformedError:
+            return refused
+        if not result:
+            return FINISHED
+        if result == INVALID_STATE:
+            return refused
+        return Failed(Why.INTERRUPTED, f"The device gave up an earlier update: error {result}.")
 
     def _on_chunk_answered(self, message: coap.Message, now_s: float) -> Step:
         if message.code == coap.CHANGED:
@@ -162,6 +194,8 @@ class LegacyTransfer:
         return Failed(Why.REFUSED, f"The device refused the file: error {result}.", result)
 
     def on_unanswered(self, how: str, now_s: float) -> Step:
+        if self._refusal is not None:
+            return self._refusal
         if self._asked is _Asked.BEGIN:
             if how == "reset":
                 return Failed(Why.REFUSED, "The device rejected the message.")
