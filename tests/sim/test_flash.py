@@ -7,7 +7,7 @@ import pytest
 
 from cyan.sim.behaviour import built_in
 from cyan.sim.flash import SYNC_BYTES, FileFlash, Flash, FlashError, MemoryFlash, Storage
-from cyan.sim.statefolder import StateFolder, flash_of
+from cyan.sim.statefolder import StateFolder
 from tests.sim.updating import (
     CHUNK,
     call,
@@ -26,7 +26,7 @@ DIGEST = hashlib.sha256(FILE).digest()
 
 
 def memories(folder: Path) -> list[Flash]:
-    return [MemoryFlash(), FileFlash(folder / "update")]
+    return [MemoryFlash(), FileFlash(folder, "5eed")]
 
 
 def test_both_memories_keep_what_is_written_anywhere(tmp_path: Path) -> None:
@@ -42,7 +42,7 @@ def test_both_memories_keep_what_is_written_anywhere(tmp_path: Path) -> None:
 
 
 def test_a_file_is_gone_with_its_update_and_nobody_else_reads_it(tmp_path: Path) -> None:
-    flash = flash_of(tmp_path, "5eed")
+    flash = FileFlash(tmp_path, "5eed")
     flash.write(0, b"part")
     (file,) = tmp_path.iterdir()
     assert file.stat().st_mode & 0o077 == 0
@@ -51,10 +51,11 @@ def test_a_file_is_gone_with_its_update_and_nobody_else_reads_it(tmp_path: Path)
 
 
 def test_memory_that_cannot_be_written_says_so(tmp_path: Path) -> None:
-    flash = FileFlash(tmp_path / "missing" / "update")
+    flash = FileFlash(tmp_path / "missing", "5eed")
     with pytest.raises(FlashError):
         flash.write(0, b"part")
-    storage = Storage(FileFlash(tmp_path))
+    (tmp_path / "5eed.update").mkdir()
+    storage = Storage(FileFlash(tmp_path, "5eed"))
     with pytest.raises(FlashError):
         storage.begin(10, None, 0.0)
 
@@ -86,7 +87,7 @@ def test_a_part_is_used_only_if_it_is_what_was_written() -> None:
 
 def test_a_killed_simulator_goes_on_where_it_had_written_down(tmp_path: Path) -> None:
     folder = StateFolder(tmp_path)
-    first = World(flash=flash_of(tmp_path, "update"))
+    first = World(flash=FileFlash(tmp_path, "5eed"))
     first.run(0.5)
     start_update(first, FILE)
     for at in range(CHUNK, len(FILE) // 2, CHUNK):
@@ -95,7 +96,7 @@ def test_a_killed_simulator_goes_on_where_it_had_written_down(tmp_path: Path) ->
     device_id = first.device.identity.device_id
     stored = folder.load(device_id)
     assert stored is not None
-    second = World(stored=stored, flash=flash_of(tmp_path, "update"), cloud=first.cloud)
+    second = World(stored=stored, flash=FileFlash(tmp_path, "5eed"), cloud=first.cloud)
     second.run(5.0)
     offset = offset_of(start_update(second, FILE))
     assert offset > len(FILE) // 2 - 2 * SYNC_BYTES

@@ -61,13 +61,19 @@ class MemoryFlash:
 
 
 class FileFlash:
-    """A file that is there only while an update is: thousands of devices hold nothing in memory,
-    and no descriptor between two chunks."""
+    """A file of a folder that is there only while an update is: thousands of devices hold nothing
+    in memory, and no descriptor between two chunks."""
 
-    __slots__ = ("_path",)
+    __slots__ = ("_folder", "_name")
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    def __init__(self, folder: Path, name: str) -> None:
+        self._folder = folder
+        self._name = name
+
+    @property
+    def _path(self) -> Path:
+        # Made anew each time: one for each of a hundred thousand devices would be 40 MB.
+        return self._folder / f"{self._name}.update"
 
     def erase(self) -> None:
         """Removes the file."""

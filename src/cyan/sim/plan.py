@@ -12,13 +12,12 @@ from cyan.sim.device import Device
 from cyan.sim.facts import Host
 from cyan.sim.faults import Kind
 from cyan.sim.field import Boot, MakeDevice
-from cyan.sim.flash import Flash, MemoryFlash
+from cyan.sim.flash import FileFlash, Flash, MemoryFlash
 from cyan.sim.identity import Identity
 from cyan.sim.member import Address
 from cyan.sim.options import Options
 from cyan.sim.platforms import Transport
 from cyan.sim.servers import Server, find_servers, other_server_key
-from cyan.sim.statefolder import flash_of
 
 
 class Plan(msgspec.Struct, frozen=True):
@@ -71,7 +70,7 @@ def make_plans(
                 behaviour,
                 servers[board.transport],
                 codes.get(index),
-                None if folder is None else flash_of(folder, identity.device_id),
+                None if folder is None else FileFlash(folder, identity.device_id),
             ),
         )
         for index, (identity, board) in enumerate(zip(identities, boards, strict=True))

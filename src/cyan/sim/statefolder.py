@@ -17,7 +17,7 @@ import msgspec
 
 from cyan.sim.device import Device
 from cyan.sim.firmware import Firmware
-from cyan.sim.flash import FileFlash, Flash, Partial
+from cyan.sim.flash import Partial
 from cyan.sim.session import StoredDevice, Synced
 from cyan.wire.dtls.record import DeviceRecords
 
@@ -129,11 +129,6 @@ class StateFolder:
 
     def _file(self, device_id: str) -> Path:
         return self._path / f"{device_id}.json"
-
-
-def flash_of(folder: Path, device_id: str) -> Flash:
-    """Where a device collects an update."""
-    return FileFlash(folder / f"{device_id}.update")
 
 
 def read_seed(folder: Path | None, seed: str | None) -> str:
