@@ -207,6 +207,8 @@ def test_a_forgotten_password_is_set_anew_with_the_code_of_the_letter(
     expect(page.get_by_text("a code is on its way")).to_be_visible()
     wait_until(lambda: bool(codes(server)), "a letter with a code")
     code = codes(server)[0]
+    (letter,) = (Path(server.data) / "mail").glob("*")
+    assert f"{server.api_url}/console/reset" in letter.read_text()
     page.get_by_label("Code of the mail").fill("f" * 40)
     page.get_by_label("New password").fill("a new password")
     page.get_by_role("button", name="Set the password").click()

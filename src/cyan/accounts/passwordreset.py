@@ -32,7 +32,8 @@ _ACTOR = "server"
 
 
 class PasswordResets:
-    """Makes and redeems the codes. `api_url` stands in the mail."""
+    """Makes and redeems the codes. `api_url` stands in the mail, and `page`, where people can type
+    the code, if there is one."""
 
     def __init__(
         self,
@@ -42,6 +43,7 @@ class PasswordResets:
         passwords: Passwords,
         outbox: Outbox,
         api_url: str,
+        page: str | None = None,
     ) -> None:
         self._db = db
         self._clock = clock
@@ -49,6 +51,7 @@ class PasswordResets:
         self._passwords = passwords
         self._outbox = outbox
         self._api_url = api_url
+        self._page = page
 
     def ask(self, username: str) -> None:
         """Send a code to this person, if they have an account. Never waits."""
@@ -108,10 +111,17 @@ class PasswordResets:
                 username=user.username,
                 code=code,
                 minutes=RESET_LIFE_S // 60,
+                where=_ON_PAGE.format(page=self._page) if self._page else "",
                 url=f"{self._api_url}/v1/user/password-reset",
             )
             await self._outbox.send(Mail(user.username, "Your new password", text, "reset"))
 
+
+_ON_PAGE = """ at
+
+    {page}
+
+or by"""
 
 _TEXT = """\
 Somebody, probably you, asked for a new password for {username}.
@@ -120,7 +130,7 @@ Your code, good for {minutes} minutes and once:
 
     {code}
 
-Set a new password with it:
+Set a new password with it{where}:
 
     curl -X PUT {url} -d token={code} -d password=...
 

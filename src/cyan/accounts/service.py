@@ -25,12 +25,14 @@ from cyan.core.secrets import Vault
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """What the settings say of accounts. `api_url` stands in mails."""
+    """What the settings say of accounts. `api_url` stands in mails, and `reset_page` in those with
+    a code for a new password."""
 
     sign_up: str = "closed"
     lockout: LockoutRules = LockoutRules()
     exempt_loopback: bool = False
     api_url: str = "http://localhost:8080"
+    reset_page: str | None = None
 
     @classmethod
     def of(cls, config: Config, api_url: str) -> "Policy":
@@ -39,7 +41,8 @@ class Policy:
             by_account=config.login_failures_account,
             block_s=config.login_block_s,
         )
-        return cls(config.sign_up, rules, config.limit_loopback == "no", api_url)
+        page = f"{api_url}/console/reset" if config.console == "on" else None
+        return cls(config.sign_up, rules, config.limit_loopback == "no", api_url, page)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +88,7 @@ def make_accounts(
         second_factors=second_factors,
         logins=Logins(people, second_factors, lockout),
         sign_up=SignUp(db, clock, passwords, policy.sign_up),
-        resets=PasswordResets(db, clock, bus, passwords, outbox, policy.api_url),
+        resets=PasswordResets(db, clock, bus, passwords, outbox, policy.api_url, policy.reset_page),
         own=OwnAccount(db, clock, bus, passwords, uses),
         outbox=outbox,
     )
