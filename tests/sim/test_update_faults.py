@@ -145,6 +145,31 @@ def test_a_silent_device_says_nothing_for_its_time_and_then_goes_on(
 
 
 @BOTH
+@pytest.mark.parametrize("phase", [Phase.START, Phase.CHUNKS, Phase.FINISH])
+def test_a_slow_device_does_all_of_it_later(platform: str, phase: Phase) -> None:
+    where = " done=0" if phase is Phase.CHUNKS else ""
+    updating = Updating(f"update-slow phase={phase.value} for_s=3{where}", platform=platform)
+    world = updating.world
+    answers = updating.until(phase)
+    is_told_at_once = platform == "argon" and phase is not Phase.CHUNKS
+    assert [answer.code for answer in answers] == [coap.EMPTY] * is_told_at_once
+    before = len(world.cloud.heard)
+    world.run(2.9)
+    assert len(world.cloud.heard) == before
+    world.run(0.2)
+    assert len(world.cloud.heard) > before or (platform, phase) == ("electron", Phase.CHUNKS)
+    if phase is Phase.CHUNKS:
+        updating.finish()
+    world.run(5.0)
+    if phase is Phase.START:
+        updating.chunks()
+        updating.finish()
+        world.run(5.0)
+    assert updating.is_updated
+    assert world.ends[-1][1] is EndReason.RESTART
+
+
+@BOTH
 @EACH_PHASE
 def test_a_power_cut_leaves_what_was_written_down(platform: str, phase: Phase) -> None:
     fault = f"update-power-cut phase={phase.value} done=0.5 for_s=2"
@@ -313,6 +338,8 @@ def test_faults_of_updates_are_read_with_their_settings() -> None:
         ("update-stuck phase=start done=0.5", "done means nothing"),
         ("update-refused phase=start code=0", "code is a whole number from -9999 to -1"),
         ("update-stuck phase=start times=0", "times is a whole number from 1 to 1000"),
+        ("update-slow phase=restart for_s=3", "phase is one of start, chunks, finish, not"),
+        ("update-slow phase=start", "for_s is a number"),
         ("updates-disabled at_s=[1]", "for_s is a number"),
     ],
 )

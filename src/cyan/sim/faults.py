@@ -207,13 +207,17 @@ def _mishap(kind: Kind, table: Table) -> Mishap:
 
 
 def _update_fault(trouble: Trouble, table: Table) -> UpdateFault:
-    phase = Phase(table.choice("phase", [phase.value for phase in Phase]))
+    # A device that restarts says nothing anyway.
+    phases = [phase for phase in Phase if (trouble, phase) != (Trouble.SLOW, Phase.RESTART)]
+    phase = Phase(table.choice("phase", [phase.value for phase in phases]))
     done = (0.0, 1.0)
     if phase is Phase.CHUNKS:
         done = table.range("done", 0.0, 1.0, done)
     times = table.integer_or("times", _ALWAYS, 1, MAX_TIMES, 1)
     for_s = (0.0, 0.0)
-    if trouble is Trouble.SILENT:
+    if trouble is Trouble.SLOW:
+        for_s = table.range("for_s", 0.0, MAX_S)
+    elif trouble is Trouble.SILENT:
         for_s = table.range("for_s", 0.0, MAX_S, DEFAULT_SILENCE_S)
     elif trouble is Trouble.POWER_CUT:
         for_s = table.range("for_s", 0.0, MAX_S, DEFAULT_BOOT_S)

@@ -71,6 +71,7 @@ class FieldDevice:
         self._right_again_at = NEVER
         self._enabled_again_at = NEVER
         self._retransmissions_before = 0
+        self._busy: _Busy | None = None
         self._troubles: Troubles | None = None
         if faults.updates:
             self._troubles = Troubles(faults.updates, self._on_struck, seed, name)
@@ -126,7 +127,7 @@ class FieldDevice:
             self._trouble_at(),
             self._up.deadline(),
             self._down.deadline(),
-            self._clock.outside(self.device.deadline()),
+            self._device_deadline(),
         )
 
     def on_deadline(self, now: float) -> None:
@@ -134,7 +135,7 @@ class FieldDevice:
         self._now = now
         trouble_at = self._trouble_at()
         up_at, down_at = self._up.deadline(), self._down.deadline()
-        device_at = self._clock.outside(self.device.deadline())
+        device_at = self._device_deadline()
         first = min(trouble_at, up_at, down_at, device_at)
         if first > now:
             return
@@ -144,6 +145,8 @@ class FieldDevice:
             self._send_arrived(first)
         elif first == down_at:
             self._receive_arrived(first)
+        elif self._busy is not None:
+            self._go_on(self._busy)
         else:
             # Not earlier than the device asked for, whatever rounding makes of it.
             self.device.on_deadline(max(self._clock.inside(now), self.device.deadline()))
@@ -154,7 +157,7 @@ class FieldDevice:
         if self._is_cut_off:
             return
         if self._down.is_perfect:
-            self.device.on_bytes(data, self._clock.inside(now))
+            self._hand(data)
             return
         self._down.put(data, now)
         self._receive_arrived(now)
@@ -165,6 +168,7 @@ class FieldDevice:
         if self._is_cut_off:
             return
         self._receive_arrived(NEVER)
+        self._busy = None
         self.device.on_closed(self._clock.inside(now))
 
     # What the device asks of its host.
@@ -172,6 +176,9 @@ class FieldDevice:
     def send(self, data: bytes) -> None:
         """Sends a datagram, or a piece of a stream, through the network."""
         if self._is_cut_off:
+            return
+        if self._busy is not None:
+            self._busy.up.append(data)
             return
         if self._up.is_perfect:
             self._host.send(data)
@@ -253,6 +260,8 @@ class FieldDevice:
         self._host.on_fact(FaultHappened(fault.trouble.value, since, struck.for_s))
         if fault.trouble is Trouble.SILENT:
             self._go_down(EndReason.SLEEP, now + struck.for_s)
+        elif fault.trouble is Trouble.SLOW:
+            self._busy = _Busy(now + struck.for_s)
         elif fault.trouble is Trouble.POWER_CUT:
             self._lose_power(now + struck.for_s, keeps_session=fault.keeps_session)
 
@@ -309,8 +318,39 @@ class FieldDevice:
 
     def _receive_arrived(self, until: float) -> None:
         while (data := self._down.take(until)) is not None:
+            self._hand(data)
+
+    def _device_deadline(self) -> float:
+        if self._busy is not None:
+            return self._busy.until
+        return self._clock.outside(self.device.deadline())
+
+    def _hand(self, data: bytes) -> None:
+        if self._busy is None:
             self.device.on_bytes(data, self._clock.inside(self._now))
+        else:
+            self._busy.down.append(data)
+
+    def _go_on(self, busy: "_Busy") -> None:
+        """The device looks up again: what it has said meanwhile leaves, what came is read."""
+        self._busy = None
+        for data in busy.up:
+            self.send(data)
+        for data in busy.down:
+            self._hand(data)
 
     def _lose_what_is_under_way(self) -> None:
+        self._busy = None
         self._up.clear()
         self._down.clear()
+
+
+class _Busy:
+    """A device that does nothing but write its memory until then, and what waits meanwhile."""
+
+    __slots__ = ("down", "until", "up")
+
+    def __init__(self, until: float) -> None:
+        self.until = until
+        self.up: list[bytes] = []
+        self.down: list[bytes] = []

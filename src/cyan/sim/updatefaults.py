@@ -14,6 +14,7 @@ from cyan.sim.tables import Range
 class Trouble(Enum):
     """What a device does in the middle of an update.
 
+    - `SLOW`: it erases or reads its memory for a time, and does nothing else meanwhile;
     - `SILENT`: it says nothing at all for a time, then goes on with its session;
     - `STUCK`: it takes no notice of the update any more, but of everything else;
     - `NONSENSE`: it answers what makes no sense; after its restart it runs what it ran before;
@@ -21,16 +22,12 @@ class Trouble(Enum):
     - `REFUSED`: it tells the error `code`, as it would have found it by itself.
     """
 
+    SLOW = "update-slow"
     SILENT = "update-silent"
     STUCK = "update-stuck"
     NONSENSE = "update-nonsense"
     POWER_CUT = "update-power-cut"
     REFUSED = "update-refused"
-
-    @property
-    def takes_down(self) -> bool:
-        """Whether the device is gone for a time."""
-        return self in (Trouble.SILENT, Trouble.POWER_CUT)
 
 
 class Phase(Enum):
