@@ -11,7 +11,7 @@ import pytest
 
 from cyan.wire.bundle import BundledAsset, encode_bundle, read_bundle
 from cyan.wire.describe import Asset, ModuleDependency
-from cyan.wire.describe.system import SYSTEM_PART, USER_PART
+from cyan.wire.describe.system import BOOTLOADER, SYSTEM_PART, USER_PART
 from cyan.wire.module import (
     Extension,
     Module,
@@ -24,6 +24,7 @@ from cyan.wire.module import (
     parse_module,
     split_modules,
 )
+from cyan.wire.module.extensions import SECURITY_MODE
 from tests.compat.clients import MAX_RUN_S, NODE, ParticleCli
 from tests.compat.rows import proves
 
@@ -261,3 +262,18 @@ def test_what_the_cli_strips_of_its_assets_is_read(fresh_cli: ParticleCli, tmp_p
     module = parse_module(stripped.read_bytes())
     assert module.assets == ()
     assert bytes(module.body) == bytes(parse_module(file.read_bytes()).body)
+
+
+@proves("binary enable-device-protection")
+def test_a_boot_loader_that_the_cli_protects_says_so(
+    fresh_cli: ParticleCli, tmp_path: Path
+) -> None:
+    [file] = made(
+        tmp_path,
+        application(function=BOOTLOADER, index=0, version=3000, vector_table=bytes(0x200)),
+    )
+    fresh_cli.succeed("binary", "enable-device-protection", str(file))
+    module = parse_module((tmp_path / "0-protected.bin").read_bytes())
+    assert [each.type for each in module.suffix_extensions[:1]] == [SECURITY_MODE]
+    assert module.has_right_sha256
+    assert (module.function, module.version, module.prefix_offset) == (BOOTLOADER, 3000, 0x200)
