@@ -299,6 +299,7 @@ def _routes(parts: Parts) -> list[Route]:
         presence=parts.presence,
         calls=calls,
         vitals=vitals,
+        flashing=parts.flashing,
         events=parts.events,
         history=history,
         hub=parts.hub,

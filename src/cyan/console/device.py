@@ -1,6 +1,7 @@
 """The room of one device: what it can do, what it says, how it is."""
 
-from collections.abc import Awaitable, Iterator
+from collections.abc import Awaitable, Collection, Iterator
+from hashlib import sha256
 from typing import Final
 
 import msgspec
@@ -20,6 +21,7 @@ from cyan.console.pages import Page
 from cyan.console.platforms import platform_name
 from cyan.console.refusals import describe
 from cyan.console.together import Together
+from cyan.console.updates import UPDATES_SHOWN, of_attempts
 from cyan.console.visit import Visit
 from cyan.console.watching import TooManyPagesError
 from cyan.core.errors import InvalidError
@@ -60,24 +62,42 @@ class DeviceRoom:
             "device.html",
             lines=lines,
             after=after,
+            shown=_abilities(device),
             **self._state(device),
-            variables=[
-                (name, TYPE_NAMES.get(code, UNKNOWN_TYPE))
-                for name, code in device.variables.items()
-            ],
-            board=platform_name(device.platform_id),
+            updates=of_attempts(self._needs.flashing.latest(device, limit=UPDATES_SHOWN)),
             facts=self._facts(device),
+            variables=_variables(device),
         )
 
     async def live(self, visit: Visit) -> Response:
-        """What changes by itself: its state, and its events as they come."""
+        """What changes by itself: how it is, what it can do, its updates, its events as they come.
+
+        `shown` in the address tells which functions and variables the page has; they are sent when
+        there are others, because nobody shall lose what they are typing.
+        """
         device = self._device(visit)
         user_id = visit.caller.user_id
         tail = open_tail(self._needs, visit, StreamFilter(user_id, device.id, ""))
+        shown = visit.query.get("shown", "")
+
+        def look(_changed: Collection[DeviceId]) -> Iterator[tuple[str, str]]:
+            nonlocal shown
+            try:
+                now = self._needs.access.get(visit.caller, device.id)
+            except UnknownDeviceError:
+                return  # it is not theirs any more; the next click says so
+            yield "state", visit.part_text("device-state.html", **self._state(now))
+            yield "updates", visit.part_text("device-updates.html", **self._updates(now))
+            yield "facts", visit.part_text("device-facts.html", device=now, facts=self._facts(now))
+            if _abilities(now) != shown:
+                shown = _abilities(now)
+                yield (
+                    "abilities",
+                    visit.part_text("device-abilities.html", device=now, variables=_variables(now)),
+                )
+
         try:
-            state = self._needs.watching.open(
-                user_id, [device.id], lambda _: self._look(visit, device.id)
-            )
+            state = self._needs.watching.open(user_id, [device.id], look)
         except TooManyPagesError:
             tail.close()
             raise
@@ -155,12 +175,9 @@ class DeviceRoom:
             "since_ms": presence.last_handshake_ms(device.id) or device.last_handshake_at_ms,
         }
 
-    def _look(self, visit: Visit, device_id: DeviceId) -> Iterator[tuple[str, str]]:
-        try:
-            device = self._needs.access.get(visit.caller, device_id)
-        except UnknownDeviceError:
-            return  # it is not theirs any more; the next click says so
-        yield "state", visit.part_text("device-state.html", **self._state(device))
+    def _updates(self, device: Device) -> dict[str, object]:
+        attempts = self._needs.flashing.latest(device, limit=UPDATES_SHOWN)
+        return {"device": device, "updates": of_attempts(attempts)}
 
     def _facts(self, device: Device) -> list[tuple[str, str | None]]:
         """What is known of it, in words."""
@@ -204,6 +221,18 @@ async def _answer(visit: Visit, answer: Awaitable[int | bool | float | str]) -> 
     took_ms = round((visit.clock.monotonic() - started) * 1000)
     shown = value if isinstance(value, str) else msgspec.json.encode(value).decode()
     return visit.part("device-answer.html", value=shown, error=error, took_ms=took_ms)
+
+
+def _variables(device: Device) -> list[tuple[str, str]]:
+    """Names and types."""
+    types = device.variables.items()
+    return [(name, TYPE_NAMES.get(code, UNKNOWN_TYPE)) for name, code in types]
+
+
+def _abilities(device: Device) -> str:
+    """Another text for other functions and variables."""
+    told = msgspec.json.encode((device.functions, device.variables))
+    return sha256(told).hexdigest()[:16]
 
 
 def pages(needs: Needs) -> list[Page]:

@@ -24,6 +24,7 @@ from cyan.events.history import EventHistory
 from cyan.events.hub import Hub
 from cyan.events.publishlimit import PublishLimit
 from cyan.events.service import EventService
+from cyan.firmware.flashing import Flashing
 from cyan.health.service import Vitals
 
 
@@ -46,6 +47,7 @@ class Needs:
     presence: Presence
     calls: Calls
     vitals: Vitals
+    flashing: Flashing
     events: EventService
     history: EventHistory
     hub: Hub

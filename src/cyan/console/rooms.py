@@ -6,6 +6,7 @@ from cyan.console import (
     device,
     devices,
     events,
+    firmware,
     forgotten,
     home,
     security,
@@ -44,6 +45,7 @@ def pages(needs: Needs) -> list[Page]:
         *devices.pages(needs),
         *device.pages(needs),
         *vitals.pages(needs),
+        *firmware.pages(needs),
         *events.pages(needs),
     ]
 

@@ -13,7 +13,7 @@ from cyan.console.live import frame_of
 from cyan.core.bus import Bus
 from cyan.core.errors import ConflictError
 from cyan.core.ids import DeviceId, UserId
-from cyan.devices.model import DeviceClaimed, DeviceReleased
+from cyan.devices.model import DeviceClaimed, DeviceDescribed, DeviceReleased
 from cyan.devices.presence import DeviceOffline, DeviceOnline
 from cyan.firmware.model import UpdateProgressed
 from cyan.rest.sse import Outlet
@@ -24,12 +24,23 @@ MAX_WATCHED: Final = 200
 MAX_PAGES_OF_AN_ACCOUNT: Final = 200
 """Open pages of one account, in all of its browsers."""
 
-_Fact = DeviceOnline | DeviceOffline | DeviceClaimed | DeviceReleased | UpdateProgressed
+AGAIN_S: Final = 3.0
+"""After one description of a device the other one may follow, of which no fact tells."""
+
+_Fact = (
+    DeviceOnline
+    | DeviceOffline
+    | DeviceClaimed
+    | DeviceReleased
+    | DeviceDescribed
+    | UpdateProgressed
+)
 _FACTS: Final[tuple[type[_Fact], ...]] = (
     DeviceOnline,
     DeviceOffline,
     DeviceClaimed,
     DeviceReleased,
+    DeviceDescribed,
     UpdateProgressed,
 )
 """What may change how a device looks."""
@@ -129,6 +140,8 @@ class Watching:
 
     def _on_fact(self, fact: _Fact) -> None:
         self.on_changed(fact.device_id)
+        if isinstance(fact, DeviceDescribed) and fact.device_id in self._of_device:
+            asyncio.get_running_loop().call_later(AGAIN_S, self.on_changed, fact.device_id)
 
 
 def _discard(book: dict[Key, set[WatchingStream]], key: Key, stream: WatchingStream) -> None:
