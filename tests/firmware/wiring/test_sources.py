@@ -205,6 +205,8 @@ def test_functions_are_found_before_their_use_in_classes_and_in_other_files() ->
     [
         ('Particle.publish("e"); delay(2500);', 2.5),
         ('Particle.publish("e"); delay(1min);', 60.0),
+        ('Particle.publish("e"); delay(PAUSE);', 7.0),
+        ('Particle.publish("e"); delay(HALF);', 0.5),
         ('Particle.publish("e"); delay(std::chrono::seconds(3));', 3.0),
         ('Particle.publish("e"); delay(500); work(); delay(500);', 1.0),
         ('if (millis() - last >= 10 * 1000) { last = millis(); Particle.publish("e"); }', 10.0),
@@ -218,6 +220,7 @@ def test_functions_are_found_before_their_use_in_classes_and_in_other_files() ->
 )
 def test_the_interval_of_an_event_is_that_of_its_loop(code: str, interval_s: float) -> None:
     before = "unsigned long last; const auto work = 1;\nconst unsigned long EVERY = 30000;"
+    before += "\nconst auto PAUSE = 7s; const std::chrono::milliseconds HALF = 500ms;"
     before += '\nvoid tell() { Particle.publish("e"); }'
     (event,) = image_of(in_loop(code, before)).events
     assert (event.name, event.interval_s) == ("e", interval_s)

@@ -17,6 +17,9 @@ Locals = dict[str, Value | None]
 
 _ZERO: dict[Type, Constant] = {"bool": False, "int": 0, "double": 0.0, "string": ""}
 
+_DEDUCED = frozenset({"", "milliseconds", "seconds", "minutes", "hours"})
+"""Kinds of variables whose value says what they are: `auto`, and durations."""
+
 
 class Names:
     """Looks up the names of a project."""
@@ -33,17 +36,20 @@ class Names:
     def start_of(self, variable: Variable, as_type: Type | None = None) -> Constant | None:
         """The value with which it starts, of its type; None when that cannot be read."""
         name, type_ = variable.name.text, as_type or variable.type
-        if name in self._asked or type_ is None:
+        is_deduced = type_ is None and variable.kind in _DEDUCED and bool(variable.initial)
+        if name in self._asked or (type_ is None and not is_deduced):
             return None
         self._asked.add(name)
         try:
             if not variable.initial:
-                return _ZERO[type_]
+                return None if type_ is None else _ZERO[type_]
             value = evaluate(variable.initial, self.at_start)
         except UnreadableError:
             return None
         finally:
             self._asked.discard(name)
+        if type_ is None:
+            return None if isinstance(value, tuple) else value
         return to_type(value, type_)
 
     def at_start(self, name: str) -> Value | None:
