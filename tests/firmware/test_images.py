@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from cyan.core.metrics import REGISTRY
 from cyan.firmware.images import FOLDER, GRACE_MS, ImageLostError, Images, StorageFullError
 from cyan.wire.describe.system import BOOTLOADER, USER_PART
 from cyan.wire.module import combine_modules, decompress_module, encode_asset, encode_module
@@ -212,3 +213,11 @@ def test_many_that_keep_the_same_file_at_once_do_not_disturb_each_other(
         thread.join()
     assert faults == []
     assert _files(tmp_path) == [NAME]
+
+
+async def test_how_much_lies_there_is_counted(images: Images, clock: HandClock) -> None:
+    await images.keep(APPLICATION)
+    await images.keep(OTHER)
+    await images.collect()
+    assert REGISTRY.get_sample_value("cyan_firmware_files") == 2
+    assert REGISTRY.get_sample_value("cyan_firmware_bytes") == len(APPLICATION) + len(OTHER)

@@ -22,9 +22,11 @@ from weakref import WeakValueDictionary
 
 import msgspec
 import structlog
+from prometheus_client import Counter, Gauge
 
 from cyan.core.clock import Clock
 from cyan.core.errors import CyanError
+from cyan.core.metrics import REGISTRY
 from cyan.core.ports import Image
 from cyan.wire.errors import MalformedError
 from cyan.wire.module import compress_module, may_be_compressed, parse_module
@@ -49,6 +51,22 @@ _NAME: Final = re.compile(r"[0-9a-f]{64}\Z")
 _FULL: Final = (errno.ENOSPC, errno.EDQUOT)
 
 _log = structlog.get_logger(__name__)
+
+_FILES = Gauge(
+    "cyan_firmware_files",
+    "Files of firmware in the data folder, as of the last look for some that nobody needs.",
+    registry=REGISTRY,
+)
+_BYTES = Gauge(
+    "cyan_firmware_bytes",
+    "Bytes of these files.",
+    registry=REGISTRY,
+)
+_REFUSED = Counter(
+    "cyan_firmware_refused_for_room_total",
+    "Files of firmware that were not kept because the disk has no room for them.",
+    registry=REGISTRY,
+)
 
 
 class StorageFullError(CyanError):
@@ -94,7 +112,7 @@ class Images:
                 self._write(kept, data)
         except OSError as error:
             if error.errno in _FULL:
-                raise StorageFullError from error
+                raise _no_room(kept) from error
             raise
         return kept
 
@@ -147,7 +165,7 @@ class Images:
         path = self._folder / kept.sha256
         if not _is_whole(path, kept.sha256):
             if shutil.disk_usage(self._folder).free - kept.size_bytes < self._reserve_bytes:
-                raise StorageFullError
+                raise _no_room(kept)
             new = path.with_suffix(_NEW)
             try:
                 _write_durably(new, data)
@@ -174,7 +192,10 @@ class Images:
     def _list_old(self) -> list[str]:
         if not self._folder.is_dir():
             return []
-        return [path.name for path in self._folder.iterdir() if self._is_old(path)]
+        paths = list(self._folder.iterdir())
+        _FILES.set(len(paths))
+        _BYTES.set(sum(_size_bytes(path) for path in paths))
+        return [path.name for path in paths if self._is_old(path)]
 
     def _is_old(self, path: Path) -> bool:
         """Also what a process left behind that was killed while it wrote."""
@@ -205,12 +226,25 @@ class Images:
             os.close(descriptor)
 
 
+def _no_room(kept: KeptImage) -> StorageFullError:
+    _REFUSED.inc()
+    _log.warning("firmware.no_room", size_bytes=kept.size_bytes)
+    return StorageFullError()
+
+
 def _is_whole(path: Path, sha256_hex: str) -> bool:
     try:
         with path.open("rb") as file:
             return file_digest(file, "sha256").hexdigest() == sha256_hex
     except FileNotFoundError:
         return False
+
+
+def _size_bytes(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
 
 
 def _compressed(data: memoryview) -> bytes | None:
