@@ -3,6 +3,7 @@ every checksum held against the lock file, `cyan dev` runs from it."""
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -121,6 +122,10 @@ def test_cyan_dev_runs_from_it_with_a_device_online(installed: Path, tmp_path: P
         health = httpx.get(f"{ready['api_url']}/health").json()
         assert (health["ok"], health["online"]) == (True, 1)
         assert httpx.get(f"{ready['api_url']}/v1/user", headers=bearer).status_code == 200
+        door = httpx.get(f"{ready['api_url']}/console/sign-in")
+        assert door.status_code == 200
+        for path in re.findall(r'(?:href|src)="(/console/static/[^"#]+)', door.text):
+            assert httpx.get(f"{ready['api_url']}{path}").status_code == 200, path
 
 
 def test_its_commands_know_the_schema(installed: Path, tmp_path: Path) -> None:

@@ -15,10 +15,12 @@ CSRF_HEADER = "x-csrf-token"
 async def check_form(visit: Visit) -> None:
     """Raises ApiError 403 for a form of another site, or of a page from before signing in."""
     headers = visit.request.headers
-    if headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
-        raise _foreign()
-    origin = headers.get("origin")
-    if origin is not None and urlsplit(origin).netloc != headers.get("host"):
+    site, origin = headers.get("sec-fetch-site"), headers.get("origin")
+    if site is not None:
+        if site not in ("same-origin", "none"):
+            raise _foreign()
+    elif origin is not None and urlsplit(origin).netloc != headers.get("host"):
+        # Old browsers, and plain http. A proxy with https may send us another Host.
         raise _foreign()
     token = headers.get(CSRF_HEADER)
     if token is None and visit.has_form:

@@ -12,6 +12,7 @@
     bar.hidden = ticked === 0;
     document.getElementById("chosen-count").textContent = ticked;
     const every = document.querySelector("[data-tick-all]");
+    if (!every) return;  // nothing fits, so there is nothing to tick
     every.checked = all.length > 0 && ticked === all.length;
     every.indeterminate = ticked > 0 && ticked < all.length;
   }
