@@ -31,7 +31,7 @@ from cyan.devices import description
 from cyan.devices.model import Device
 from cyan.devices.registry import find_device
 from cyan.firmware.images import ImageLostError
-from cyan.firmware.model import Attempt, Cause, NewAttempt, Reason, State
+from cyan.firmware.model import Attempt, Cause, NewAttempt, Reason, State, may_follow
 from cyan.firmware.records import Records
 from cyan.firmware.verdicts import UPDATES_DISABLED, is_met, report_of, sentence_of
 from cyan.wire.describe import SystemDescribe
@@ -239,9 +239,15 @@ class Drive:
 
         def on_progress(now: UpdateStage, sent: int) -> None:
             nonlocal stage, stored_s
-            self._sent = sent
+            if now is not UpdateStage.ASKING:
+                self._sent = sent
             if now is not stage:
                 stage = now
+                if now is UpdateStage.SENDING and may_follow(State.SENDING, attempt.state):
+                    # At once, not after a commit: the board may be quicker to restart.
+                    if self._was_held:
+                        self._say(STATUS_EVENT, AUTO_UPDATE)
+                    self._say(FLASH_EVENT, STARTED)
                 if now is UpdateStage.CHECKING:
                     # The restart may be heard of before the row is written.
                     self.has_restarted, self.described = False, None
@@ -252,8 +258,11 @@ class Drive:
                     stored_s = means.clock.monotonic()
                     news.put_nowait(now)
 
-        self._sent = 0
-        sending = asyncio.ensure_future(means.link.update(self._device_id, image, on_progress))
+        async def send() -> None:
+            await means.link.update(self._device_id, image, on_progress)
+            self._say(FLASH_EVENT, SUCCESS)
+
+        sending = asyncio.ensure_future(send())
         sending.add_done_callback(lambda _: news.put_nowait(None))
         self.is_sending = True
         try:
@@ -279,7 +288,6 @@ class Drive:
                 await asyncio.gather(sending, return_exceptions=True)
         moved = await means.records.move(current, State.VERIFYING, sent_bytes=attempt.size_bytes)
         if moved is not None:
-            self._say(FLASH_EVENT, SUCCESS)
             self._on_news(moved)
         return True
 
@@ -289,9 +297,6 @@ class Drive:
         if stage is UpdateStage.SENDING:
             moved = await records.move(attempt, State.SENDING, sent_bytes=self._sent)
             if moved is not None:
-                if self._was_held:
-                    self._say(STATUS_EVENT, AUTO_UPDATE)
-                self._say(FLASH_EVENT, STARTED)
                 self._on_news(moved)
             else:
                 moved = await records.note(attempt, sent_bytes=self._sent)
