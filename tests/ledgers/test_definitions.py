@@ -126,7 +126,9 @@ async def test_the_list_is_by_scope_and_page(world: World) -> None:
     assert [each["name"] for each in owned["ledgers"]] == ["e"]
     assert owned["meta"] == {"page": 2, "per_page": 2, "total_pages": 2, "total": 3}
     assert len((await world.get("?perPage=4"))["ledgers"]) == 4
-    await world.get("?page=first", 400)
+    assert (await world.get("?scope=Product"))["ledgers"] == []
+    for query in ("?page=first", "?page=0", "?per_page=0", "?scope=Everybody"):
+        await world.get(query, 400)
 
 
 async def test_a_stranger_sees_no_ledger_and_not_whether_there_is_one(world: World) -> None:

@@ -9,7 +9,9 @@ class CyanError(Exception):
     """Something went wrong."""
 
     def __init__(self, message: str | None = None) -> None:
-        self.message = message or (type(self).__doc__ or "").strip().split("\n\n")[0]
+        # The first paragraph in one line: how the source is broken is nothing to people.
+        told = (type(self).__doc__ or "").strip().split("\n\n")[0]
+        self.message = message or " ".join(told.split())
         super().__init__(self.message)
 
 

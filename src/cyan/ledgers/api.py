@@ -22,6 +22,7 @@ PER_PAGE: Final = 25
 MAX_PER_PAGE: Final = 100
 MAX_PAGE: Final = 1_000_000
 _MODES: Final = ("Replace", "Merge")
+_SCOPES: Final = ("Owner", "Product", "Device")
 _TRUE: Final = ("true", "1")
 
 
@@ -67,6 +68,8 @@ class _Endpoints:
         found = self._access.list(call.caller, archived=archived)
         scope = call.query.get("scope")
         if scope:
+            if scope not in _SCOPES:
+                raise bad_request(f"scope is one of {', '.join(_SCOPES)}.")
             found = [ledger for ledger in found if ledger.scope.value == scope]
         page, per_page = _paging(call)
         shown = [self._render(ledger) for ledger in found[(page - 1) * per_page :][:per_page]]
@@ -213,9 +216,10 @@ def _paging(call: Call) -> tuple[int, int]:
     """The page, from 1, and how many a page has."""
     per_page = call.query.get("per_page") or call.query.get("perPage") or str(PER_PAGE)
     page = call.query.get("page") or "1"
-    if not (per_page.isdecimal() and page.isdecimal() and len(per_page + page) < 20):
+    is_number = per_page.isdecimal() and page.isdecimal() and len(per_page + page) < 20
+    if not is_number or int(per_page) < 1 or int(page) < 1:
         raise bad_request("page and per_page are whole numbers from 1.")
-    return max(1, min(int(page), MAX_PAGE)), max(1, min(int(per_page), MAX_PER_PAGE))
+    return min(int(page), MAX_PAGE), min(int(per_page), MAX_PER_PAGE)
 
 
 def _meta(page: int, per_page: int, total: int) -> dict[str, int]:
