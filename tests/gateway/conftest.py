@@ -16,3 +16,12 @@ async def world(db: Database, clock: HandClock, tmp_path: Path) -> AsyncIterator
     await made.start()
     yield made
     await made.end()
+
+
+@pytest.fixture
+async def slow_world(db: Database, clock: HandClock, tmp_path: Path) -> AsyncIterator[World]:
+    """All updates together may send 50 kB a second."""
+    made = make_world(db, clock, tmp_path, update_kib_per_s=50)
+    await made.start()
+    yield made
+    await made.end()

@@ -1,12 +1,10 @@
 """Files to whole devices, over both transports and by both protocols."""
 
 import hashlib
-from collections.abc import AsyncIterator, Callable
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
 
-from cyan.core.db.engine import Database
 from cyan.core.ids import DeviceId
 from cyan.core.ports import (
     DeviceBusyError,
@@ -18,11 +16,10 @@ from cyan.core.ports import (
     UpdateStage,
 )
 from cyan.sim.facts import State, UpdateBegan
-from tests.clock import HandClock
 from tests.gateway.firmware import Firmware
 from tests.gateway.ota import Sending, installed, make_file
 from tests.gateway.stream_firmware import StreamFirmware
-from tests.gateway.world import World, make_world, metric
+from tests.gateway.world import World, metric
 
 ARGON = 12
 ELECTRON = 10
@@ -50,15 +47,6 @@ def legacy_udp(world: World) -> tuple[AnyFirmware, int]:
 
 def legacy_tcp(world: World) -> tuple[AnyFirmware, int]:
     return StreamFirmware(world), PHOTON
-
-
-@pytest.fixture
-async def slow_world(db: Database, clock: HandClock, tmp_path: Path) -> AsyncIterator[World]:
-    """All updates together may send 50 kB a second."""
-    made = make_world(db, clock, tmp_path, update_kib_per_s=50)
-    await made.start()
-    yield made
-    await made.end()
 
 
 KINDS = [current, legacy_udp, legacy_tcp]
