@@ -329,7 +329,12 @@ def _routes(parts: Parts) -> list[Route]:
         *environment_api.routes(access, Environment(parts.database, parts.clock)),
         *_ledger_routes(parts, access),
         *libraries_api.routes(Libraries(parts.database, parts.clock, parts.config.data)),
-        *deviceosapi.routes(parts.deviceos, parts.images, parts.config.public_url),
+        *deviceosapi.routes(
+            parts.deviceos,
+            parts.images,
+            parts.config.public_url,
+            lambda: parts.binaries.targets,
+        ),
         *binariesapi.routes(parts.binaries),
         *firmware_api.routes(access, parts.flashing, resource),
         *secrets_api.routes(Secrets(parts.database, parts.vault, parts.clock)),

@@ -8,6 +8,7 @@ import pytest
 
 from cyan.core.db.engine import Database
 from cyan.firmware import deviceosapi
+from cyan.firmware.compiling.model import BuildTarget
 from cyan.firmware.deviceos import DeviceOs
 from cyan.firmware.deviceosimport import Found, keep_modules
 from cyan.firmware.images import FOLDER, Images
@@ -22,8 +23,19 @@ UPGRADE = "/v1/system_firmware/upgrade"
 
 
 @pytest.fixture
+def targets() -> list[BuildTarget]:
+    """What can be compiled for: nothing, until a test says otherwise."""
+    return []
+
+
+@pytest.fixture
 def client(
-    db: Database, clock: HandClock, cast: Cast, serve: Serve, tmp_path: Path
+    db: Database,
+    clock: HandClock,
+    cast: Cast,
+    serve: Serve,
+    tmp_path: Path,
+    targets: list[BuildTarget],
 ) -> httpx.AsyncClient:
     """A server with 5.8.0 and 6.2.0 for the Boron, 6.2.0 for the Argon, a candidate of 6.3.0."""
     deviceos, images = DeviceOs(db, clock), Images(tmp_path, clock, reserve_bytes=0)
@@ -40,7 +52,7 @@ def client(
     }.items():
         found = [Found("file", parse_module(data), release) for data in modules]
         deviceos.put_blocking(keep_modules(images, found))
-    client = serve(deviceosapi.routes(deviceos, images))
+    client = serve(deviceosapi.routes(deviceos, images, None, lambda: targets))
     client.headers.update(cast.ada.headers)
     return client
 
@@ -80,6 +92,26 @@ async def test_versions_come_in_pages_and_by_their_number(client: httpx.AsyncCli
     assert await versions(platform_id=3) == []
     assert await versions() == ["6.3.0-rc.1", "6.2.0", "6.2.0", "5.8.0"]
     assert await versions(page=9) == []
+
+
+async def test_what_can_be_compiled_for_is_listed_too_each_once(
+    client: httpx.AsyncClient, targets: list[BuildTarget]
+) -> None:
+    targets += [
+        BuildTarget("6.2.0", (3, BORON)),
+        BuildTarget("2.3.1", (3,)),
+        BuildTarget("6.3.0-rc.1", (3,)),
+        BuildTarget("newest", (3,)),
+    ]
+    found = (await ask(client, VERSIONS, platform_id=3))["versions"]
+    assert [(each["version"], each["release_state"], each["module_version"]) for each in found] == [
+        ("6.3.0-rc.1", "preview", None),
+        ("6.2.0", "ga", 6200),
+        ("2.3.1", "ga", None),
+    ]
+    assert len((await ask(client, VERSIONS, platform_id=BORON))["versions"]) == 3
+    by_number = await ask(client, VERSIONS, internal_version=6200)
+    assert [each["platform_id"] for each in by_number["versions"]] == [3, ARGON, BORON]
 
 
 @pytest.mark.parametrize(

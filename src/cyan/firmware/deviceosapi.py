@@ -4,7 +4,7 @@ Items carry what the types of particle-api-js name, and the state that the CLI s
 a release are told as binary-version-reader tells them; its files are fetched without a token.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from typing import Annotated, Final, TypeVar
 
 import msgspec
@@ -12,8 +12,16 @@ from starlette.responses import Response, StreamingResponse
 
 from cyan.core.errors import NotFoundError
 from cyan.core.ports import Image
+from cyan.devices.releases import release_of
+from cyan.firmware.compiling.model import BuildTarget
 from cyan.firmware.deviceos import DeviceOs, Release
-from cyan.firmware.deviceosmodel import NoReleaseError, SystemModule, release_order
+from cyan.firmware.deviceosmodel import (
+    NoReleaseError,
+    SystemModule,
+    find_release,
+    is_final,
+    release_order,
+)
 from cyan.firmware.images import ImageLostError, Images
 from cyan.rest.auth import Auth
 from cyan.rest.call import Call
@@ -54,6 +62,8 @@ _Number = Annotated[int, msgspec.Meta(ge=0, le=0xFFFF)]
 
 _Query = TypeVar("_Query", bound=msgspec.Struct)
 
+Targets = Callable[[], Iterable[BuildTarget]]
+
 
 class VersionsQuery(msgspec.Struct):
     """`internal_version` is the number of the system: 6200 for 6.2.0."""
@@ -85,7 +95,7 @@ class VersionItem(msgspec.Struct, frozen=True):
     version: str
     release_state: str
     platform_id: int
-    module_version: int
+    module_version: int | None
     release_date: str | None = None
 
 
@@ -137,17 +147,30 @@ class UpgradeBody(msgspec.Struct, frozen=True):
 
 
 class _Endpoints:
-    def __init__(self, deviceos: DeviceOs, images: Images, public_url: str | None) -> None:
+    def __init__(
+        self, deviceos: DeviceOs, images: Images, public_url: str | None, targets: Targets
+    ) -> None:
         self._deviceos = deviceos
         self._images = images
         self._public_url = public_url
+        self._targets = targets
 
     async def list(self, call: Call) -> Response:
         query = _read(call, VersionsQuery)
-        found = self._deviceos.list_releases(query.platform_id, query.internal_version)
+        kept = [_item(each) for each in self._deviceos.list_releases()]
+        known = {(each.version, each.platform_id) for each in kept}
+        compiled = (each for each in _items(self._targets()) if _key(each) not in known)
+        found = [
+            item
+            for item in (*kept, *compiled)
+            if query.platform_id in (None, item.platform_id)
+            and query.internal_version in (None, item.module_version)
+        ]
+        found.sort(key=lambda item: item.platform_id)
+        found.sort(key=lambda item: release_order(item.version), reverse=True)
         size = min(query.per_page, MAX_PER_PAGE)
         first = (query.page - 1) * size
-        return json_response(VersionsBody([_item(each) for each in found[first : first + size]]))
+        return json_response(VersionsBody(found[first : first + size]))
 
     async def get(self, call: Call) -> Response:
         platform_id = _read(call, PlatformQuery).platform_id
@@ -155,7 +178,7 @@ class _Endpoints:
         version = found[0].version
         body = VersionBody(
             version,
-            _state(found[0]),
+            _state(version),
             self._base_url(call, version),
             [_module(module) for release in found for module in release.modules],
         )
@@ -218,14 +241,34 @@ def _read(call: Call, shape: type[_Query]) -> _Query:
         raise bad_request(f"The query cannot be used: {error}.") from error
 
 
-def _state(release: Release) -> str:
-    return "ga" if release.is_final else "preview"
+def _state(version: str) -> str:
+    return "ga" if is_final(version) else "preview"
 
 
 def _item(release: Release) -> VersionItem:
     return VersionItem(
-        release.version, _state(release), release.platform_id, release.module_version
+        release.version, _state(release.version), release.platform_id, release.module_version
     )
+
+
+def _items(targets: Iterable[BuildTarget]) -> Iterator[VersionItem]:
+    """What can be compiled for: the CLI looks here whether a target exists."""
+    for target in targets:
+        if find_release(target.version) == target.version:
+            number = _module_version(target.version)
+            for platform_id in target.platforms:
+                yield VersionItem(target.version, _state(target.version), platform_id, number)
+
+
+def _module_version(version: str) -> int | None:
+    """The number of the system of a release, where the one reads as the other."""
+    major, minor, patch = release_order(version)[:3]
+    number = major * 1000 + minor * 100 + patch
+    return number if release_of(number) == version else None
+
+
+def _key(item: VersionItem) -> tuple[str, int]:
+    return item.version, item.platform_id
 
 
 def _module(module: SystemModule) -> ModuleItem:
@@ -249,9 +292,17 @@ async def _pieces(image: Image) -> AsyncIterator[bytes]:
         yield bytes(image.data[start : start + _PIECE_BYTES])
 
 
-def routes(deviceos: DeviceOs, images: Images, public_url: str | None = None) -> list[Route]:
-    """The routes of Device OS releases; files are found below `public_url`, where there is one."""
-    on = _Endpoints(deviceos, images, public_url)
+def routes(
+    deviceos: DeviceOs,
+    images: Images,
+    public_url: str | None = None,
+    targets: Targets = tuple,
+) -> list[Route]:
+    """The routes of Device OS releases; files are found below `public_url`, where there is one.
+
+    `targets` are releases that can be compiled for: they are listed, too.
+    """
+    on = _Endpoints(deviceos, images, public_url, targets)
     file = Reply(None, 200, _BINARY)
     return [
         Route("GET", VERSIONS, on.list, query=VersionsQuery, response=VersionsBody,
