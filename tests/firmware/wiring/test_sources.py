@@ -355,6 +355,42 @@ def test_what_a_library_does_wrong_is_a_warning() -> None:
     assert message.startswith("lib/bad/src/bad.cpp:1:")
 
 
+def test_examples_and_tests_of_a_library_are_not_compiled() -> None:
+    files = {
+        "src/app.cpp": MAIN.encode(),
+        "lib/lamp/src/lamp.cpp": b"int lamp;",
+        "lib/lamp/examples/a/a.ino": MAIN.encode(),
+        "lib/lamp/test/main.cpp": b"}",
+    }
+    assert read_project(files).messages == ()
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "struct A { A() : a{1}, b(2), c{3} {} int a; int b; int c; };",
+        "struct A { operator bool() const; operator double() const; };",
+        "template <class T> T f() { return T(); }\ntemplate <class T> T f() { return 1; }",
+        "struct A { int at(int i) { return i; } int at(int i) const { return i; } };",
+        "NAMESPACE_BEGIN\nint x;\nNAMESPACE_END\n",
+        "void f() { goto end; end: return; }",
+        "void f() { CHECK(1)\n CHECK(2) }",
+        "__attribute__((weak)) void f() {}\n__attribute__((weak)) void g() {}",
+        "void f() { " + "if (a) {} else " * 140 + "{} }",
+        "void f() { int a[] = {1, 2}; auto g = [&](int x) { return x; }; switch (a[0]) { case 1:\n"
+        "  f(); break; default: break; } do { f(); } while (0); }",
+        'extern "C" { void f(); }\nnamespace a { namespace b { int x = 1; } }',
+        "enum class Color { red, green }; Color c = Color::red; typedef int number; using n = int;",
+        'static const struct { int a; const char *b; } TABLE[] = {{1, "a"}, {2, "b"}};',
+        "unsigned long long int x = 5; std::map<String, std::vector<int>> m; int f(int (*g)(int));",
+        "void f() { if (int x = 1; x) {} for (auto &&y : m) f(); while (x--) ; }",
+        "class A : public B { public: virtual ~A() = default; int f() override; private: int x; };",
+    ],
+)
+def test_what_a_compiler_takes_is_taken(code: str) -> None:
+    assert read(code + "\n" + MAIN).messages == ()
+
+
 def test_other_files_of_a_project_are_no_sources() -> None:
     files = {"src/app.cpp": MAIN.encode(), "project.properties": b"name=}{", "build.mk": b"}{"}
     assert read_project(files).messages == ()

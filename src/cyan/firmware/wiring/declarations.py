@@ -33,6 +33,7 @@ _QUALIFIER_WORDS: Final = (
 )
 _QUALIFIERS: Final = frozenset(_QUALIFIER_WORDS.split())
 _BUILT_IN: Final = frozenset({"void", "int", "bool", "float", "double", "char", "long", "unsigned"})
+_NO_FUNCTIONS: Final = frozenset({"__attribute__", "alignas", "decltype", "noexcept", "throw"})
 _SCOPES: Final = frozenset({"class", "struct", "union"})
 
 
@@ -127,7 +128,8 @@ class _Reader:
                 if ended is not None:
                     return ended
         rest = span.part(start, span.end)
-        if self._is_strict:
+        # What begins otherwise may be a macro that brings its semicolon.
+        if self._is_strict and rest.first.text in _BUILT_IN:
             self._report.error(tokens[span.end - 1], f"expected ';' after '{rest.text}'")
         self._declare(rest, owner)
         return span.end
@@ -157,7 +159,9 @@ class _Reader:
             return inside.end + 1
         parameters = self._parameters(head)
         if parameters is not None:
-            self._function(head, parameters, inside, owner)
+            if _is_initializer(head, parameters, brace):
+                return None
+            self._function(head, parameters, inside, owner, is_outside=depth == 0)
             return inside.end + 1
         if "enum" in words:
             self._into.names.update(t.text for t in inside.tokens if t.kind is Kind.NAME)
@@ -183,11 +187,15 @@ class _Reader:
                 continue
             before = head.at(index - 1)
             is_named = before is not None and before.kind is Kind.NAME
+            if is_named and before is not None and before.text in _NO_FUNCTIONS:
+                continue
             if is_named or any(token.is_name("operator") for token in head.tokens):
                 return index
         return None
 
-    def _function(self, head: Span, opening: int, inside: Span, owner: str) -> None:
+    def _function(
+        self, head: Span, opening: int, inside: Span, owner: str, *, is_outside: bool
+    ) -> None:
         tokens = head.code.tokens
         name = tokens[opening - 1]
         start = opening - 1
@@ -200,7 +208,16 @@ class _Reader:
         known = self._into.functions.get(key)
         parameters = tuple(_parameter_name(one) for one in head.inside(opening).split(",") if one)
         signature = " ".join(token.text for token in head.inside(opening).tokens)
-        if self._is_strict and known is not None and known.signature == signature:
+        is_plain = is_outside and not owner and name.kind is Kind.NAME
+        is_plain = is_plain and not head.first.is_name("template")
+        is_same = known is not None and known.signature == signature
+        if (
+            self._is_strict
+            and is_plain
+            and is_same
+            and known is not None
+            and (known.name.place.file == name.place.file or name.text in ("setup", "loop"))
+        ):
             was = known.name.place
             self._report.error(
                 name, f"redefinition of '{name.text}', defined at {was.file}:{was.line}"
@@ -211,6 +228,8 @@ class _Reader:
     def _check_type(self, kind: Span) -> None:
         """`int x void setup() {`: two declarations without a semicolon between them."""
         tokens = kind.tokens
+        if any(token.is_name("operator") for token in tokens):
+            return
         for before, token in itertools.pairwise(tokens):
             is_odd = before.kind in (Kind.NUMBER, Kind.STRING) or (
                 before.kind is Kind.NAME
@@ -250,6 +269,16 @@ class _Reader:
             is_value = before.kind in (Kind.NUMBER, Kind.CHARACTER) or before.is_mark(")", "]")
             if is_value and token.text in _BUILT_IN and token.place.line > before.place.line:
                 raise self._report.fail(before, f"expected ',' or ';' before '{token.text}'")
+
+
+def _is_initializer(head: Span, parameters: int, brace: int) -> bool:
+    """Whether the brace is that of a member in the list of a constructor: `A() : b{1}, c(2) {`."""
+    code = head.code
+    after_parameters = head.part(code.partner[parameters] + 1, head.end)
+    if after_parameters.find(":") is None or code.tokens[brace - 1].kind is not Kind.NAME:
+        return False
+    following = code.partner[brace] + 1
+    return following < len(code.tokens) and code.tokens[following].is_mark(",", "{")
 
 
 def _type_end(span: Span) -> int | None:

@@ -21,6 +21,9 @@ SOURCES: Final = frozenset({".ino", ".cpp", ".c"})
 LIBRARIES: Final = "lib"
 """The folder of a project's libraries. What they do wrong is not what is compiled: warnings."""
 
+_LIBRARY_CODE: Final = frozenset({"src", "firmware"})
+"""Folders of a library; the second is that of libraries from before 2017."""
+
 
 class Reading(msgspec.Struct, frozen=True):
     """What sources declare, and what a compiler says of them. The image is None where there are
@@ -37,7 +40,7 @@ def read_project(files: Mapping[str, bytes], known: Mapping[str, int] | None = N
     report, declarations = Report(), Declarations()
     macros = Macros({"PARTICLE": 1, "SPARK": 1, "__cplusplus": 201703, **(known or {})})
     for path in sorted(files, key=_order):
-        if PurePosixPath(path).suffix.lower() in HEADERS | SOURCES:
+        if _is_compiled(PurePosixPath(path)):
             _read_file(path, files[path], macros, declarations, report)
     names = Names(declarations)
     image, product_id = None, None
@@ -48,6 +51,13 @@ def read_project(files: Mapping[str, bytes], known: Mapping[str, int] | None = N
     is_sound = not report.has_errors
     messages = tuple(map(str, report.diagnostics))
     return Reading(image if is_sound else None, product_id, messages, is_sound)
+
+
+def _is_compiled(path: PurePosixPath) -> bool:
+    """Of libraries what lies at their top or in their `src`: no examples, no tests of theirs."""
+    if path.suffix.lower() not in HEADERS | SOURCES:
+        return False
+    return path.parts[0] != LIBRARIES or len(path.parts) <= 3 or path.parts[2] in _LIBRARY_CODE
 
 
 def _order(path: str) -> tuple[bool, bool, str]:

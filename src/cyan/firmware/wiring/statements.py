@@ -10,6 +10,8 @@ from cyan.firmware.wiring.spans import Span
 
 MAX_DEPTH: Final = 60
 """Of statements in statements; ours."""
+MAX_CHAIN: Final = 150
+"""Of `else if`; ours: each is followed inside of the one before it."""
 
 
 class Plain(msgspec.Struct, frozen=True):
@@ -110,18 +112,34 @@ class _Parser:
             case "return":
                 end = self._end(span, index + 1)
                 return [Return(span.part(index + 1, end))], end + 1
+        following = span.at(index + 1)
+        if token.kind is Kind.NAME and following is not None and following.is_mark(":"):
+            return [], index + 2  # a label
         return self._plain(span, index, depth)
 
     def _if(self, span: Span, index: int, depth: int) -> tuple[list[Statement], int]:
-        if (word := span.at(index + 1)) is not None and word.is_name("constexpr"):
-            index += 1
-        head, index = self._head(span, index)
-        then, index = self._nested(span, index, depth)
+        """With all of its `else if`: sources have chains of hundreds."""
+        chain: list[tuple[Span, tuple[Statement, ...]]] = []
         otherwise: tuple[Statement, ...] = ()
-        following = span.at(index)
-        if following is not None and following.is_name("else"):
-            otherwise, index = self._nested(span, index + 1, depth)
-        return [If(head, then, otherwise)], index
+        while True:
+            if (word := span.at(index + 1)) is not None and word.is_name("constexpr"):
+                index += 1
+            head, index = self._head(span, index)
+            then, index = self._nested(span, index, depth)
+            chain.append((head, then))
+            following = span.at(index)
+            if following is None or not following.is_name("else"):
+                break
+            index += 1
+            following = span.at(index)
+            if following is None or not following.is_name("if"):
+                otherwise, index = self._nested(span, index, depth)
+                break
+        if len(chain) > MAX_CHAIN:
+            raise self._report.fail(chain[0][0].first, f"more than {MAX_CHAIN} 'else if'")
+        for head, then in reversed(chain):
+            otherwise = (If(head, then, otherwise),)
+        return list(otherwise), index
 
     def _do(self, span: Span, index: int, depth: int) -> tuple[list[Statement], int]:
         word = span.code.tokens[index]
@@ -194,10 +212,16 @@ class _Parser:
         name = span.at(opening - 1)
         return name is not None and name.kind is Kind.NAME and not name.text.isupper()
 
+    def _has_macro(self, span: Span, opening: int) -> bool:
+        """Whether the name before a bracket is that of a macro, which may bring its semicolon."""
+        name = span.at(opening - 1)
+        return name is not None and name.kind is Kind.NAME and name.text.isupper()
+
     def _miss(self, token: Token | None, before: int, span: Span) -> None:
         last_index = span.code.partner.get(before, before)
         last = span.code.tokens[max(last_index, before)]
-        if not self._is_strict or (token is None and last.is_mark("}")):
+        is_macro = last.is_mark(")") and self._has_macro(span, before)
+        if not self._is_strict or (token is None and (last.is_mark("}") or is_macro)):
             return
         what = "'}' token" if token is None else _quoted(token)
         self._report.error(last, f"expected ';' before {what}")
