@@ -27,7 +27,7 @@ from tests.gateway.world import SERVER_KEY, World, make_port
 SILENT_S = 100.0
 """Longer than a server waits for a chunk, and than a Wi-Fi device may be silent."""
 
-ATTEMPTS = 8
+ATTEMPTS = 12
 DEADLINE_S = 3600.0
 """For all attempts together."""
 

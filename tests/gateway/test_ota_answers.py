@@ -245,7 +245,10 @@ def refused() -> LegacyTransfer:
 def test_a_legacy_refusal_has_no_code(payload: bytes) -> None:
     step = refused().on_answer(answer(coap.CHANGED, payload), 2.0)
     assert failed(step) == (Why.REFUSED, None)
-    assert failed(refused().on_unanswered("timeout", 70.0)) == (Why.REFUSED, None)
+    # Without an answer there is no telling.
+    assert failed(refused().on_unanswered("timeout", 70.0)) == (Why.INTERRUPTED, None)
+    assert refused().on_time(1.0 + steps.ANSWER_WITHIN_S - 1) is None
+    assert failed(refused().on_time(1.0 + steps.ANSWER_WITHIN_S)) == (Why.INTERRUPTED, None)
     other = refused().on_answer(answer(coap.SERVICE_UNAVAILABLE), 2.0)
     assert failed(other) == (Why.REFUSED, None)
 

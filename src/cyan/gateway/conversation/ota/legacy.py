@@ -125,6 +125,7 @@ class LegacyTransfer:
             # takes no other for 300 s. The end of that one shows whether it is.
             self._refusal = refusal(message, "asked")
             self._asked = _Asked.DONE
+            self._stage_until_s = now_s + ANSWER_WITHIN_S
             return Ask(encode_update_done)
         if message.code >= coap.BAD_REQUEST:
             return refusal(message, "asked")
@@ -195,7 +196,7 @@ class LegacyTransfer:
 
     def on_unanswered(self, how: str, now_s: float) -> Step:
         if self._refusal is not None:
-            return self._refusal
+            return Failed(Why.INTERRUPTED, "The device does not say whether an update runs there.")
         if self._asked is _Asked.BEGIN:
             if how == "reset":
                 return Failed(Why.REFUSED, "The device rejected the message.")
