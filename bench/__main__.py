@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from bench import api, events, fanout, handshakes, machine, ota, sessions, tcp
+from bench import api, events, fanout, handshakes, machine, ota, pages, sessions, tcp
 from bench.figures import RESULTS, Findings, report, write_results
 from bench.settings import Settings
 
@@ -20,6 +20,7 @@ SCENARIOS: dict[str, Scenario] = {
     "tcp": tcp.measure,
     "fanout": fanout.measure,
     "ota": ota.measure,
+    "pages": pages.measure,
     "sessions": sessions.measure,
 }
 

@@ -29,7 +29,7 @@ def measure(settings: Settings, folder: Path) -> Findings:
     """(8) `GET /v1/devices/:id` with all routes registered, and the same bytes from a bare ASGI
     application on the same HTTP server, in turns."""
     world = make_world(folder / "data", 0)
-    devices = _register(world, max(int(DEVICES * settings.scale), CONNECTIONS))
+    devices = register_all(world, max(int(DEVICES * settings.scale), CONNECTIONS))
     count = max(int(REQUESTS_IN_A_RUN * settings.scale), CONNECTIONS)
     core = str(settings.server_core)
     chance = random.Random(8)
@@ -72,7 +72,7 @@ def _ask(server: Child, requests: list[bytes]) -> tuple[list[bytes], Meter]:
     return bodies, meter
 
 
-def _register(world: World, count: int) -> list[str]:
+def register_all(world: World, count: int) -> list[str]:
     """Devices of the owner that have been online once and described themselves; their ids."""
     at_ms = SystemClock().now_ms()
     ids = [f"e00fce68{number:016x}" for number in range(count)]

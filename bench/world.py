@@ -20,6 +20,8 @@ from cyan.sim.identity import Identity
 from cyan.sim.platforms import Transport
 
 SEED = "bench"
+OWNER = "bench@cyan.local"
+PASSWORD = "bench bench bench"  # of a folder that is removed
 ACTOR = "operator"
 
 
@@ -62,7 +64,7 @@ def make_world(data: Path, devices: int) -> World:
     migrate.upgrade(data / "cyan.db")
     db = Database(data / "cyan.db")
     try:
-        owner = create_user(db, "bench@cyan.local", "bench bench bench")
+        owner = create_user(db, OWNER, PASSWORD)
         token = issue_token(db, owner, "bench")
     finally:
         db.close()

@@ -33,6 +33,9 @@ NAMES: Final = (
     "the-pump-behind-the-old-mill-that-nobody-has-ever-found-again-x2",
     "kitchen",
 )
+PLATFORMS: Final = (12, 13, 32)
+"""Argon, Boron, Photon 2."""
+
 SETTLED_MS: Final = 700
 """For streams to have told what is, and animations to have ended."""
 
@@ -142,7 +145,7 @@ def _add_rows(path: Path) -> None:
     connection = sqlite3.connect(path)
     owners = dict(connection.execute("SELECT username, id FROM accounts_user").fetchall())
     rows = [
-        (f"{number:024x}", f"sensor-{number:05}", owners[FLEET], now_ms, number % 3 * 3 + 12)
+        (f"{number:024x}", f"sensor-{number:05}", owners[FLEET], now_ms, PLATFORMS[number % 3])
         for number in range(1, FLEET_SIZE + 1)
     ]
     rows.append(("e00fce68" + "0" * 15 + "1", "cellar", owners[ADA], now_ms, 13))
