@@ -183,9 +183,12 @@ class Images:
             with (self._folder / name).open("rb") as file:
                 mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
         except (OSError, ValueError) as error:
+            # ValueError: the file is empty. A command that ran as another user leaves files behind
+            # that the server may not read.
+            _log.warning("firmware.image_unreadable", sha256=name, error=str(error))
             raise ImageLostError from error
         if sha256(mapped).hexdigest() != name:
-            _log.error("firmware.image_damaged", sha256=name)
+            _log.warning("firmware.image_damaged", sha256=name)
             raise ImageLostError
         return mapped
 
