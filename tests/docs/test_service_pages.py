@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from cyan.core.config import load_config
+from cyan.app import build
+from cyan.core.config import Config, load_config
+from cyan.core.db import migrate
 from cyan.rest.addresses import api_url
 from cyan.rest.forwarding import parse_proxies
 from tests.docs.pages import ROOT, blocks, code_lines, name
@@ -39,6 +41,18 @@ def test_the_settings_of_a_page_are_read(page: Path, toml: str, tmp_path: Path) 
     )
     assert api_url(config, 8080) == "https://cloud.example.com"
     assert parse_proxies(config.trusted_proxies)
+
+
+async def test_the_web_server_of_the_page_lets_the_largest_body_through(tmp_path: Path) -> None:
+    config = Config(data=tmp_path)
+    migrate.upgrade(config.database_path)
+    parts = build(config)
+    largest = max(route.max_body_bytes for route in parts.registry.routes)
+    parts.passwords.close()
+    parts.database.close()
+    (nginx,) = blocks(HOWTO / "behind-a-proxy.md", "nginx")
+    (mib,) = re.findall(r"client_max_body_size (\d+)m;", nginx)
+    assert int(mib) * 1024 * 1024 >= largest > 1024 * 1024
 
 
 def test_backup_and_restore_are_done_as_the_page_says(tmp_path: Path) -> None:
