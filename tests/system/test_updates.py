@@ -101,12 +101,16 @@ class Fleet:
         """Every board reports the application that was sent to it."""
         for device_id, image in self.images.items():
             update = self.look(device_id)
-            assert (update["state"], update["detail"]) == ("done", None), update
+            platform_id = self.platforms[device_id]
+            assert (update["state"], update["detail"]) == ("done", None), (platform_id, update)
             ((stored,),) = self.server.rows(
                 "SELECT application_hash FROM devices_device WHERE id = ?", device_id
             )
             assert stored == parse_module(image).sha256.hex()
             assert len(self.flash_events(device_id)) >= 2
+
+    def was_told(self, device_id: str, data: list[str]) -> bool:
+        return self.flash_events(device_id) == data
 
     def flash_events(self, device_id: str) -> list[str]:
         rows = self.server.rows(
@@ -221,7 +225,7 @@ def test_a_cancelled_update_leaves_the_board_as_it_was(tmp_path: Path) -> None:
         for device_id in boards.platforms:
             update = boards.look(device_id)
             assert (update["state"], update["reason"]) == ("failed", "cancelled")
-            assert boards.flash_events(device_id) == ["started ", "failed "]
+            wait_until(partial(boards.was_told, device_id, ["started ", "failed "]), "it is told")
         boards.flash_all(8)
         boards.wait_until_ended()
         boards.check_all_run_it()
