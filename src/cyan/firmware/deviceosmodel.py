@@ -78,11 +78,6 @@ class SystemModule(msgspec.Struct, frozen=True):
         told = FUNCTION_NAMES.get(self.function, f"function {self.function}")
         return f"{platform_name(self.platform_id)} {told}{f' {self.index}' if self.index else ''}"
 
-    @property
-    def meets(self) -> ModuleDependency:
-        """The dependency that it is the answer to."""
-        return ModuleDependency(self.function, self.index, self.version)
-
 
 def find_release(text: str) -> str | None:
     """The release that a name of a file or folder tells, as `6.2.0` or `6.3.0-rc.1`."""

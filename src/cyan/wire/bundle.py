@@ -79,8 +79,7 @@ def read_bundle(data: bytes) -> Bundle:
 def encode_bundle(application: bytes, assets: tuple[BundledAsset, ...] = ()) -> bytes:
     """The zip, always the same for the same files.
 
-    Raises MalformedError when the application is no module, MisuseError unless `assets` are those
-    that it lists.
+    Raises MisuseError unless the application is a module and `assets` are those that it lists.
     """
     try:
         listed = _in_order(parse_module(application), {each.name: each.data for each in assets})
