@@ -1,8 +1,12 @@
 """One device with one fault in one phase of an update, and a caller that tries again as long as it
 makes sense: how that ends."""
 
+import asyncio
 import hashlib
+import socket
 from dataclasses import dataclass, field
+
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from cyan.core.ids import DeviceId
 from cyan.core.ports import (
@@ -18,11 +22,12 @@ from cyan.sim.faults import Faults, Quality
 from cyan.sim.field import Boot, FieldDevice
 from cyan.sim.flash import MemoryFlash
 from cyan.sim.identity import Identity
-from cyan.sim.platforms import PLATFORMS
+from cyan.sim.platforms import PLATFORMS, Transport
 from cyan.sim.updatefaults import Phase, Trouble, UpdateFault
 from tests.gateway.firmware import QUIET
 from tests.gateway.ota import Sending, installed, make_file
-from tests.gateway.world import SERVER_KEY, World, make_port
+from tests.gateway.stream_firmware import PIECE_BYTES
+from tests.gateway.world import SERVER_KEY, STREAM_KEY, World, make_port
 
 SILENT_S = 100.0
 """Longer than a server waits for a chunk, and than a Wi-Fi device may be silent."""
@@ -51,14 +56,17 @@ class Outcome:
 
 
 class FarBoard:
-    """A simulated device over UDP, with faults of its own, at the end of a network that has a
+    """A simulated device with faults of its own, over UDP at the end of a network that has a
     quality both ways."""
+
+    transport = Transport.UDP
+    server_key: ec.EllipticCurvePublicKey | rsa.RSAPublicKey = SERVER_KEY.public_key()
 
     def __init__(self, world: World, platform: str, faults: Faults, seed: str) -> None:
         self.world = world
         self.facts: list[Fact] = []
         self.platform_id = _PLATFORM_IDS[platform]
-        identity = Identity(seed, 0)
+        identity = Identity(seed, 0, self.transport)
         self.device_id = DeviceId(identity.device_id)
         flash = MemoryFlash()
         self._port = 30_000
@@ -68,7 +76,7 @@ class FarBoard:
                 identity,
                 PLATFORMS[platform],
                 QUIET,
-                SERVER_KEY.public_key(),
+                self.server_key,
                 host,
                 seed=boot.seed,
                 stored=boot.stored,
@@ -116,6 +124,55 @@ class FarBoard:
     @property
     def _now_s(self) -> float:
         return self.world.clock.monotonic()
+
+
+class NearBoard(FarBoard):
+    """The same over TCP, on a real connection."""
+
+    transport = Transport.TCP
+    server_key = STREAM_KEY.public_key()
+    _socket: socket.socket | None = None
+
+    def send(self, data: bytes, /) -> None:
+        assert self._socket is not None
+        self.world.pieces += 1
+        try:
+            self._socket.sendall(data)
+        except ConnectionError:
+            self._tell_of_the_end()
+
+    def open_stream(self) -> None:
+        self.close_stream()
+        try:
+            made = socket.create_connection(("127.0.0.1", self.world.stream_port), timeout=5)
+        except ConnectionError:
+            self._tell_of_the_end()
+            return
+        made.setblocking(False)
+        self._socket = made
+        asyncio.get_running_loop().add_reader(made.fileno(), self._on_readable)
+
+    def close_stream(self) -> None:
+        if self._socket is not None:
+            asyncio.get_running_loop().remove_reader(self._socket.fileno())
+            self._socket.close()
+            self._socket = None
+
+    def _tell_of_the_end(self) -> None:
+        asyncio.get_running_loop().call_soon(lambda: self._field.on_closed(self._now_s))
+
+    def _on_readable(self) -> None:
+        assert self._socket is not None
+        self.world.pieces += 1
+        try:
+            data = self._socket.recv(PIECE_BYTES)
+        except ConnectionError:
+            data = b""
+        if data:
+            self._field.on_bytes(data, self._now_s)
+        else:
+            self.close_stream()
+            self._field.on_closed(self._now_s)
 
 
 def faults_of(loss: float, trouble: Trouble | None, phase: Phase) -> Faults:

@@ -22,6 +22,7 @@ from tests.gateway.ota_matrix import (
     DEADLINE_S,
     STAGES,
     FarBoard,
+    NearBoard,
     deliver,
     faults_of,
     file_for,
@@ -29,7 +30,7 @@ from tests.gateway.ota_matrix import (
 )
 from tests.gateway.world import World, make_world
 
-CURRENT, LEGACY = "argon", "electron"
+CURRENT, LEGACY, STREAM = "argon", "electron", "photon"
 KILL, MOVE = "kill", "move"
 TROUBLES = {trouble.value: trouble for trouble in Trouble}
 FULL = Trouble.REFUSED.value
@@ -42,8 +43,12 @@ CELLS = [
         (0.0, 0.1, 0.3), (CURRENT, LEGACY), (KILL, MOVE, *TROUBLES), Phase
     )
     if fault in TROUBLES or phase in STAGES
-]
-SAMPLE = {(0.1, platform, fault, phase) for _, platform, fault, phase in CELLS[::7]} | {
+] + [(0.0, STREAM, fault, phase) for fault, phase in product(TROUBLES, Phase)]
+EVERY_SEVENTH = {
+    (0.0 if platform == STREAM else 0.1, platform, fault, phase)
+    for _, platform, fault, phase in CELLS[::7]
+}
+SAMPLE = EVERY_SEVENTH | {
     (0.0, CURRENT, KILL, Phase.CHUNKS),
     (0.3, CURRENT, KILL, Phase.CHUNKS),
     (0.3, LEGACY, KILL, Phase.CHUNKS),
@@ -77,7 +82,8 @@ async def world(db: Database, clock: HandClock, tmp_path: Path) -> AsyncIterator
 async def test_an_update_ends_in_use_or_with_its_true_error(
     world: World, loss: float, platform: str, fault: str, phase: Phase
 ) -> None:
-    board = FarBoard(world, platform, faults_of(loss, TROUBLES.get(fault), phase), f"{loss}")
+    make = NearBoard if platform == STREAM else FarBoard
+    board = make(world, platform, faults_of(loss, TROUBLES.get(fault), phase), f"{loss}")
     assert await wait_for(board)
     data = file_for(board)
     stage = STAGES.get(phase) if fault in (KILL, MOVE) else None
