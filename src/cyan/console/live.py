@@ -78,10 +78,11 @@ class OfSession:
         return self._inner.was_cut_off
 
     async def next_chunk(self) -> bytes | None:
-        # Asked at least each time that silence is broken (`rest/sse.py`), every few seconds.
+        # Asked before each piece leaves, and each time that silence is broken (`rest/sse.py`).
         if not self._is_living():
             return None
-        return await self._inner.next_chunk()
+        chunk = await self._inner.next_chunk()
+        return chunk if self._is_living() else None
 
     def attach(self, outlet: Outlet) -> bool:
         return self._inner.attach(outlet)

@@ -1,0 +1,68 @@
+"""Figures of the last hour."""
+
+from pathlib import Path
+
+from prometheus_client import Counter
+
+from cyan.console.gauges import INTERVAL_S, KEPT, Gauges
+from cyan.core.db.engine import Database
+from cyan.core.metrics import REGISTRY
+from cyan.devices.presence import Presence
+from tests.clock import HandClock
+
+
+def _events() -> Counter:
+    found = REGISTRY._names_to_collectors["cyan_events_total"]
+    assert isinstance(found, Counter)
+    return found
+
+
+def test_a_rate_is_what_was_counted_between_two_samples(db: Database, clock: HandClock) -> None:
+    gauges = Gauges(clock, Presence(db), db.path)
+    gauges.sample()
+    _events().labels("api").inc(50)
+    clock.advance(INTERVAL_S)
+    gauges.sample()
+    clock.advance(INTERVAL_S)
+    gauges.sample()
+    assert gauges.rates("events") == [5.0, 0.0]
+
+
+def test_one_sample_has_no_rate_yet(db: Database, clock: HandClock) -> None:
+    gauges = Gauges(clock, Presence(db), db.path)
+    assert gauges.rates("events") == []
+    gauges.sample()
+    assert gauges.rates("events") == []
+    now = gauges.samples[-1]
+    assert now.online == 0
+    assert now.memory_bytes > 1024 * 1024
+    assert now.database_bytes >= db.path.stat().st_size
+
+
+def test_an_hour_is_kept_and_no_more(db: Database, clock: HandClock) -> None:
+    gauges = Gauges(clock, Presence(db), db.path)
+    for _ in range(KEPT + 5):
+        gauges.sample()
+        clock.advance(INTERVAL_S)
+    assert len(gauges.samples) == KEPT == 3600 / INTERVAL_S
+
+
+def test_pages_that_watch_are_told_until_they_stop(db: Database, clock: HandClock) -> None:
+    told: list[int] = []
+    gauges = Gauges(clock, Presence(db), db.path)
+
+    def tell() -> None:
+        told.append(len(gauges.samples))
+
+    gauges.watch(tell)
+    gauges.sample()
+    gauges.unwatch(tell)
+    gauges.unwatch(tell)
+    gauges.sample()
+    assert told == [1]
+
+
+def test_a_database_that_is_gone_has_no_size(db: Database, clock: HandClock) -> None:
+    gauges = Gauges(clock, Presence(db), Path("/nowhere/cyan.db"))
+    gauges.sample()
+    assert gauges.samples[-1].database_bytes == 0
