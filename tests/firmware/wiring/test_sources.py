@@ -184,6 +184,41 @@ def test_a_function_returns_what_its_source_says(
     assert (function.results, function.otherwise) == (results, otherwise)
 
 
+def test_functions_without_a_name_are_read_too() -> None:
+    code = """
+        Particle.function("lamp", [](String arg) { if (arg == "on") return 1; return 0; });
+        Particle.subscribe("mood", [](const char *event, const char *data) { mode = data; });
+        Particle.variable("mode", mode);
+    """
+    before = 'String mode = "calm";\nTimer timer(3s, []() { Particle.publish("tick"); });'
+    image = image_of(in_setup(code, before))
+    assert image.functions == (Function("lamp", {"on": 1}, 0),)
+    assert image.subscriptions == (Subscription("mood", into="mode"),)
+    assert image.events == (Event("tick", (), 3.0),)
+
+
+@pytest.mark.parametrize(
+    ("type_", "body", "into"),
+    [
+        ("int", "level = arg.toInt(); return 1;", "level"),
+        ("int", "int wanted = atoi(arg); level = wanted; return 1;", "level"),
+        ("String", "this->level = String(arg); return 1;", "level"),
+        ("bool", 'level = (arg == "on"); return 1;', "level"),
+        ("bool", 'if (arg == "on") level = true; return 1;', "level"),
+        ("bool", 'if (arg == "open") level = true; return 1;', None),
+        ("int", "level = arg.toInt() * 2; return 1;", None),
+        ("int", "int level = arg.toInt(); return 1;", None),
+    ],
+)
+def test_a_variable_follows_the_argument_where_it_is_set_to_it(
+    type_: str, body: str, into: str | None
+) -> None:
+    before = f"{type_} level;\nint call(String arg) {{ {body} }}"
+    code = 'Particle.variable("level", level); Particle.function("call", call);'
+    (function,) = image_of(in_setup(code, before)).functions
+    assert function.into == into
+
+
 def test_functions_are_found_before_their_use_in_classes_and_in_other_files() -> None:
     source = """
         #include "lamp.h"

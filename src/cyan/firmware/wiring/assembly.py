@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from cyan.firmware.wiring.declarations import Declarations, Function
+from cyan.firmware.wiring.declarations import Declarations, Function, read_lambda
 from cyan.firmware.wiring.diagnostics import Report
 from cyan.firmware.wiring.expressions import Constant, Live, Mixed, show
 from cyan.firmware.wiring.handlers import read_answers, read_into
@@ -135,7 +135,7 @@ class _Assembly:
                 self._report.error(one.token, f"function '{one.name}' without what it calls")
                 continue
             what = one.arguments[0]
-            handler = None if what.first.is_mark("[") else self._handler(what)
+            handler = self._handler(what)
             if handler is None:
                 self._report.warn(
                     one.token, f"what function '{one.name}' returns cannot be read: 0"
@@ -164,6 +164,8 @@ class _Assembly:
         return tuple(found)
 
     def _handler(self, what: Span) -> Function | None:
+        if what.first.is_mark("["):
+            return read_lambda(what, self._report)
         token = _last(what)
         function = self._declarations.find_function(token.text)
         if function is None:

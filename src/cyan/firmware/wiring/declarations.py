@@ -96,6 +96,18 @@ def read_locals(span: Span) -> list[Variable]:
     return _variables(span, kind_end) if kind_end is not None else []
 
 
+def read_lambda(span: Span, report: Report) -> Function | None:
+    """A function without a name, as `[](String text) { return 1; }`; None for anything else."""
+    brace = span.find("{")
+    if not span or not span.first.is_mark("[") or brace is None:
+        return None
+    opening = span.find("(")
+    parameters = span.inside(opening).split(",") if opening is not None else []
+    body = parse_body(span.inside(brace), report, is_strict=False)
+    names = tuple(_parameter_name(one) for one in parameters if one)
+    return Function(span.first, "", "", names, None, body)
+
+
 class _Reader:
     def __init__(self, into: Declarations, report: Report, is_strict: bool) -> None:
         self._into = into

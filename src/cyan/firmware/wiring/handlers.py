@@ -5,7 +5,7 @@ from typing import Final
 
 import msgspec
 
-from cyan.firmware.wiring.declarations import Function
+from cyan.firmware.wiring.declarations import Function, read_locals
 from cyan.firmware.wiring.diagnostics import Report
 from cyan.firmware.wiring.expressions import Constant
 from cyan.firmware.wiring.lexer import Kind
@@ -53,7 +53,8 @@ def read_into(function: Function, names: Names) -> str | None:
 class _Reader:
     def __init__(self, function: Function, parameter: str, names: Names, report: Report) -> None:
         self._function = function
-        self._parameter = parameter
+        self._own = {parameter} - {""}
+        """The parameter, and what is made of it alone."""
         self._names = names
         self._report = report
         self._set: dict[str, dict[str, Constant]] = {}
@@ -141,7 +142,7 @@ class _Reader:
             return 0
         tokens = value.tokens
         words = {token.text for token in tokens}
-        if self._parameter in words and words & {"length", "strlen"} and len(tokens) <= 5:
+        if self._own & words and words & {"length", "strlen"} and len(tokens) <= 5:
             return None
         constant = self._names.constant(value)
         if constant is None or isinstance(constant, str):
@@ -160,6 +161,9 @@ class _Reader:
         return wrapped - (1 << 32) if wrapped >> 31 else wrapped
 
     def _plain(self, span: Span) -> None:
+        for variable in read_locals(span):
+            if variable.initial and self._is_argument(variable.initial):
+                self._own.add(variable.name.text)
         assigned = self._assigned(span)
         if assigned is None:
             return
@@ -168,8 +172,7 @@ class _Reader:
         if known is not None:
             self._set.setdefault(name, {}).update(dict.fromkeys(known, True))
             return
-        words = [token.text for token in value.tokens if token.kind is Kind.NAME]
-        if words and self._parameter in words and set(words) <= _READS | {self._parameter}:
+        if value and self._is_argument(value):
             self._follows.append(name)
 
     def _assigned(self, span: Span) -> tuple[str, Span] | None:
@@ -206,7 +209,7 @@ class _Reader:
             span = inside
         tokens = span.tokens
         names = {token.text for token in tokens if token.kind is Kind.NAME}
-        if not self._parameter or self._parameter not in names:
+        if not self._own & names:
             return None
         equals = span.find("==")
         is_compare = bool(names & _COMPARES)
@@ -222,16 +225,18 @@ class _Reader:
         if opening is None or not tests:
             return None
         for argument in span.inside(opening).split(","):
-            if argument and argument.first.text != self._parameter:
+            if argument and argument.first.text not in self._own:
                 return _text(self._names.constant(argument))
         return None
 
-    def _is_argument(self, side: Span) -> bool:
-        words = [token.text for token in side.tokens if token.kind is Kind.NAME]
+    def _is_argument(self, span: Span) -> bool:
+        """Whether it is the argument, or a plain reading of it."""
+        words = {token.text for token in span.tokens if token.kind is Kind.NAME}
+        others = [token for token in span.tokens if token.kind is not Kind.NAME]
         return (
-            bool(words)
-            and words[0] in {self._parameter, *_READS}
-            and (set(words) <= _READS | {self._parameter})
+            bool(words & self._own)
+            and words <= _READS | self._own
+            and (all(token.is_mark("(", ")", ".", "->", "&") for token in others))
         )
 
 

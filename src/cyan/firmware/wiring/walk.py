@@ -7,7 +7,13 @@ from typing import Final, NamedTuple
 import msgspec
 
 from cyan.firmware.wiring.conditions import Condition, Truth, read_condition, wait_of
-from cyan.firmware.wiring.declarations import Declarations, Function, Variable, read_locals
+from cyan.firmware.wiring.declarations import (
+    Declarations,
+    Function,
+    Variable,
+    read_lambda,
+    read_locals,
+)
 from cyan.firmware.wiring.diagnostics import Report
 from cyan.firmware.wiring.expressions import (
     Live,
@@ -109,7 +115,9 @@ class Walk:
         if len(arguments) < 2:
             return
         period_ms = self._names.constant(arguments[0], local)
-        callback = self._declarations.find_function(_last_name(arguments[1]))
+        callback = read_lambda(arguments[1], self._report)
+        if callback is None:
+            callback = self._declarations.find_function(_last_name(arguments[1]))
         if callback is None or isinstance(period_ms, str) or not period_ms:
             self._report.warn(arguments[0].first, "a timer that cannot be read: it does nothing")
             return
