@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from bench import api, events, fanout, handshakes, machine, ota, pages, sessions, tcp
+from bench import api, events, fanout, handshakes, logins, machine, ota, pages, sessions, tcp
 from bench.figures import RESULTS, Findings, report, write_results
 from bench.settings import Settings
 
@@ -19,6 +19,7 @@ SCENARIOS: dict[str, Scenario] = {
     "handshakes": handshakes.measure,
     "tcp": tcp.measure,
     "fanout": fanout.measure,
+    "logins": logins.measure,
     "ota": ota.measure,
     "pages": pages.measure,
     "sessions": sessions.measure,
