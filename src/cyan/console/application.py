@@ -29,7 +29,7 @@ _SECURITY = [
     (
         b"content-security-policy",
         b"default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none';"
-        b" object-src 'none'; img-src 'self' data:",
+        b" object-src 'none'",
     ),
     (b"x-frame-options", b"DENY"),
     (b"x-content-type-options", b"nosniff"),

@@ -22,6 +22,7 @@ class Renderer:
             undefined=StrictUndefined,
             trim_blocks=True,
             lstrip_blocks=True,
+            auto_reload=False,  # or each use asks the disk whether the file has changed
         )
         self._clock = clock
         self._environment.globals.update(globals_)

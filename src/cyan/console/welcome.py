@@ -27,7 +27,7 @@ class Transport(msgspec.Struct, frozen=True):
     """How a kind of board comes to the server."""
 
     key: str
-    name: str
+    label: str
     boards: str
     option: str
     """What the CLI has to be told besides."""
@@ -40,11 +40,11 @@ class Transport(msgspec.Struct, frozen=True):
 
 UDP: Final = Transport(
     "udp",
-    "UDP",
+    "Electron, Gen 3 and later",
     "Photon 2, P2, Boron, B-Series, Tracker, Argon, Muon, M-Series, Electron",
     "",
 )
-TCP: Final = Transport("tcp", "TCP", "Core, Photon, P1", " --protocol tcp")
+TCP: Final = Transport("tcp", "Core, Photon, P1", "Core, Photon, P1", " --protocol tcp")
 TRANSPORTS: Final = (UDP, TCP)
 
 
