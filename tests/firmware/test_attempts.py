@@ -181,6 +181,18 @@ async def test_a_refusal_fails_with_the_number_and_the_sentence_of_device_os(wor
     assert works.says() == ["started ", "failed "]
 
 
+async def test_a_file_that_arrives_damaged_is_sent_again_but_not_forever(works: Works) -> None:
+    board = works.board()
+    damaged = fail_the_check(DeviceRefusedError("no", -1330))
+    board.acts.append(damaged)
+    attempt = await works.flash(make_application())
+    done = await works.ended(attempt)
+    assert (done.state, done.tries) == (State.DONE, 2)
+    board.acts.extend([damaged] * 3)
+    failed = await works.ended(await works.flash(make_application("other")))
+    assert (failed.reason, failed.code, failed.tries) == (Reason.REFUSED, -1330, 3)
+
+
 @pytest.mark.parametrize(
     ("error", "reason"),
     [
@@ -256,7 +268,7 @@ async def test_files_of_one_request_go_one_after_the_other(works: Works) -> None
 
 async def test_what_follows_a_failed_file_is_not_sent(works: Works) -> None:
     board = works.board()
-    board.acts.append(fail_the_check(DeviceRefusedError("no", -1330)))
+    board.acts.append(fail_the_check(DeviceRefusedError("no", -1360)))
     news = [works.new(make_application(text), Cause.FLASH, text) for text in ("one", "two")]
     _first, second = await works.attempts.add(LAMP, works.ada.user_id, news)
     failed = await works.ended(second)

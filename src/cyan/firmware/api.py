@@ -53,7 +53,8 @@ PAGE: Final = 20
 class UpdateItem(msgspec.Struct, frozen=True):
     """An attempt to update a device. `state` is queued, waiting, sending, sent, verifying, done or
     failed, and only moves on; `reason` is the word and `detail` the sentence why it failed, and
-    `obstacle` why it does not go on now. `batch` is the same for the files of one request.
+    `obstacle` why it does not go on now. `sha256`, `size` and `sent` are of the file as it is sent,
+    which may be compressed. `batch` is the same for the files of one request.
     `code` is the error number of Device OS, if it gave one."""
 
     id: str

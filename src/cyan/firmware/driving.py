@@ -33,7 +33,7 @@ from cyan.devices.registry import find_device
 from cyan.firmware.images import ImageLostError
 from cyan.firmware.model import Attempt, Cause, NewAttempt, Reason, State, may_follow
 from cyan.firmware.records import Records
-from cyan.firmware.verdicts import UPDATES_DISABLED, is_met, report_of, sentence_of
+from cyan.firmware.verdicts import DAMAGED, UPDATES_DISABLED, is_met, report_of, sentence_of
 from cyan.wire.describe import SystemDescribe
 
 FLASH_EVENT: Final = "spark/flash/status"
@@ -48,6 +48,10 @@ PENDING_EVENT: Final = "particle/device/updates/pending"
 
 MAX_IDLE_TRIES: Final = 6
 """Times in a row that an update was begun or gone on with and brought no byte; ours."""
+
+MAX_DAMAGED: Final = 2
+"""Times that a file is sent anew which was whole here and arrived damaged. In the legacy protocol
+that happens when the board had a part of another file, whose update was cancelled."""
 
 STORE_EVERY_S: Final = 5.0
 """Progress is written this often while bytes flow; a restart shows a little less than was sent."""
@@ -318,6 +322,8 @@ class Drive:
                 return await self._hold(attempt, DISABLED)
             await self._fail(attempt, Reason.DISABLED, sentence, error.code)
             return True
+        if error.code in DAMAGED and attempt.idle_tries < MAX_DAMAGED:
+            return await self._interrupted(attempt, Reason.REFUSED, sentence, False)
         await self._fail(attempt, Reason.REFUSED, sentence, error.code)
         return True
 

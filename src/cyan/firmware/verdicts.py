@@ -10,6 +10,9 @@ from cyan.wire.module import FUNCTION_NAMES
 UPDATES_DISABLED: Final = -1380
 """The application does not take updates now (device-protocol.md §5.6)."""
 
+DAMAGED: Final = frozenset({-1330, -1331})
+"""What arrived is not what was sent."""
+
 _SENTENCES: Final = {
     -190: "The file is too large for the device.",
     -210: "The device was not in a state to take the update; another one may have been running.",
