@@ -29,7 +29,7 @@ from tests.sim.updating import (
     update,
     user_part,
 )
-from tests.sim.world import World, online_world
+from tests.sim.world import World, answer_everything, online_world
 
 FILE = user_part()
 LONG = user_part(bytes(range(256)) * 40)
@@ -246,6 +246,22 @@ def test_a_finish_too_early_ends_the_connection_and_keeps_what_came() -> None:
     assert world.ends[-1][1] is EndReason.UPDATE_ERROR
     world.run(0.5)
     assert offset_of(start_update(world, LONG)) == 5 * CHUNK
+
+
+def test_a_late_word_on_an_update_before_leaves_the_one_that_runs_alone() -> None:
+    world = online_world()
+    start_update(world, LONG)
+    send_chunks(world, LONG, until=5 * CHUNK)
+    world.cloud.answer = lambda message: None
+    refusal = finish_update(world)[-1]
+    world.cloud.answer = answer_everything
+    assert offset_of(start_update(world, LONG)) == 5 * CHUNK
+    before = len(world.cloud.heard)
+    world.run(7.0)
+    again = world.cloud.messages()[before:]
+    assert refusal in again, "it was not acknowledged the first time"
+    send_chunks(world, LONG, 5 * CHUNK)
+    assert finish_update(world)[-1].code == coap.CHANGED
 
 
 def test_a_file_that_is_not_valid_ends_the_connection_and_is_forgotten() -> None:

@@ -204,12 +204,12 @@ class CurrentUpdates:
             Purpose.UPDATE,
             lambda id_: encode_update_finished(id_, token, statistics),
             now,
-            Reaction(self._apply),
+            Reaction(lambda then: self._apply(transfer, then)),
         )
 
-    def _apply(self, now: float) -> None:
-        """The server has acknowledged that all is well."""
-        if self._transfer is None:
+    def _apply(self, transfer: Receiving, now: float) -> None:
+        """The server has acknowledged that all is well, of this transfer."""
+        if self._transfer is not transfer:
             return
         try:
             fault = self._updater.meet(Phase.RESTART)
@@ -242,6 +242,7 @@ class CurrentUpdates:
     ) -> None:
         """Answers with an error. The server's acknowledgement of it ends an update that runs."""
         self._conversation.link.on_fact(UpdateEnded(code))
+        transfer = self._transfer
         answer = coap.Message(
             coap.CON, oserrors.coap_code(code), 0, token, (), oserrors.diagnostic(code)
         )
@@ -249,11 +250,11 @@ class CurrentUpdates:
             Purpose.UPDATE,
             lambda id_: coap.encode(msgspec.structs.replace(answer, message_id=id_)),
             now,
-            Reaction(lambda then: self._on_refusal_known(failure, then)),
+            Reaction(lambda then: self._on_refusal_known(transfer, failure, then)),
         )
 
-    def _on_refusal_known(self, failure: _Failure, now: float) -> None:
-        if self._transfer is None:
+    def _on_refusal_known(self, transfer: Receiving | None, failure: _Failure, now: float) -> None:
+        if transfer is None or self._transfer is not transfer:
             return
         if failure is _Failure.DISCARDED:
             self._updater.storage.clear()
