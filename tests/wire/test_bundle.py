@@ -5,7 +5,7 @@ import zipfile
 from hashlib import sha256
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cyan.wire.bundle import (
@@ -133,6 +133,7 @@ def test_a_bundle_is_made_of_what_its_application_lists() -> None:
         encode_bundle(application(), (SOUND,))
 
 
+@settings(deadline=None)
 @given(
     st.dictionaries(
         st.text("abcdefgh.-_é", min_size=1, max_size=20).filter(lambda name: name.strip(".")),

@@ -8,7 +8,7 @@ import zlib
 from hashlib import sha256
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cyan.wire.describe import Asset, ModuleDependency
@@ -358,6 +358,7 @@ EXTENSIONS = st.lists(
 )
 
 
+@settings(deadline=None)
 @given(
     body=st.binary(max_size=2000),
     numbers=st.tuples(U16, st.integers(1, 0xFF), U8, U16, U8),
@@ -415,17 +416,20 @@ def test_every_module_reads_as_it_was_made(
     assert module.data.obj is data
 
 
+@settings(deadline=None)
 @given(st.lists(st.binary(max_size=300), min_size=1, max_size=MAX_COMBINED))
 def test_whatever_is_combined_comes_apart(bodies: list[bytes]) -> None:
     made = combine_modules([application(body) for body in bodies])
     assert [bytes(each.body) for each in split_modules(made)] == bodies
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=3000), NAMES, st.booleans())
 def test_every_asset_reads_as_it_was_made(data: bytes, name: str, compress: bool) -> None:
     assert decode_asset(encode_asset(name, data, compress=compress)) == (name, data)
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=3000))
 def test_every_compressed_module_is_the_same_again(body: bytes) -> None:
     plain = application(body)
