@@ -499,6 +499,7 @@ class Server:
             _log.info("server.stopping")
             parts.hub.close()
             parts.watching.close()
+            parts.gauges.close()
             server.should_exit = True
             await asgi.stop(GRACEFUL_STOP_S)
             await serving

@@ -5,6 +5,7 @@ from pathlib import Path
 from prometheus_client import Counter
 
 from cyan.console.gauges import INTERVAL_S, KEPT, Gauges
+from cyan.console.live import frame_of
 from cyan.core.db.engine import Database
 from cyan.core.metrics import REGISTRY
 from cyan.devices.presence import Presence
@@ -47,19 +48,23 @@ def test_an_hour_is_kept_and_no_more(db: Database, clock: HandClock) -> None:
     assert len(gauges.samples) == KEPT == 3600 / INTERVAL_S
 
 
-def test_pages_that_watch_are_told_until_they_stop(db: Database, clock: HandClock) -> None:
-    told: list[int] = []
+async def test_open_pages_are_told_until_they_close(db: Database, clock: HandClock) -> None:
     gauges = Gauges(clock, Presence(db), db.path)
-
-    def tell() -> None:
-        told.append(len(gauges.samples))
-
-    gauges.watch(tell)
+    stream = gauges.open("figures", lambda: f"{len(gauges.samples)} samples")
     gauges.sample()
-    gauges.unwatch(tell)
-    gauges.unwatch(tell)
     gauges.sample()
-    assert told == [1]
+    told = frame_of("figures", "1 samples") + frame_of("figures", "2 samples")
+    assert await stream.next_chunk() == told
+    stream.close()
+    gauges.sample()
+    assert await stream.next_chunk() is None
+
+
+async def test_pages_end_when_the_server_stops(db: Database, clock: HandClock) -> None:
+    gauges = Gauges(clock, Presence(db), db.path)
+    streams = [gauges.open("figures", str) for _ in range(3)]
+    gauges.close()
+    assert [await stream.next_chunk() for stream in streams] == [None, None, None]
 
 
 def test_a_database_that_is_gone_has_no_size(db: Database, clock: HandClock) -> None:

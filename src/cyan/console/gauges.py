@@ -14,6 +14,7 @@ from typing import Final
 
 import msgspec
 
+from cyan.console.live import LiveStream
 from cyan.core.clock import Clock
 from cyan.core.metrics import REGISTRY
 from cyan.devices.presence import Presence
@@ -59,7 +60,7 @@ class Gauges:
         self._clock = clock
         self._presence = presence
         self._database = database
-        self._watchers: set[Callable[[], None]] = set()
+        self._streams: dict[LiveStream, Callable[[], None]] = {}
         self.samples: deque[Sample] = deque(maxlen=KEPT)
 
     async def run(self) -> None:
@@ -88,15 +89,23 @@ class Gauges:
                 **totals,
             )
         )
-        for tell in tuple(self._watchers):
+        for tell in tuple(self._streams.values()):
             tell()
 
-    def watch(self, tell: Callable[[], None]) -> None:
-        """Call `tell` after each sample, until `unwatch`."""
-        self._watchers.add(tell)
+    def open(self, name: str, render: Callable[[], str]) -> LiveStream:
+        """A stream of what `render` makes after each sample, sent under `name`."""
 
-    def unwatch(self, tell: Callable[[], None]) -> None:
-        self._watchers.discard(tell)
+        def forget() -> None:
+            del self._streams[stream]
+
+        stream = LiveStream(forget)
+        self._streams[stream] = lambda: stream.put(name, render())
+        return stream
+
+    def close(self) -> None:
+        """End every stream: the server stops."""
+        for stream in tuple(self._streams):
+            stream.close()
 
     def rates(self, name: str) -> list[float]:
         """How much of a counter there was in a second, between each two samples."""

@@ -11,7 +11,7 @@ from starlette.responses import Response
 from cyan import __version__
 from cyan.accounts.store import users
 from cyan.console.gauges import INTERVAL_S, Gauges
-from cyan.console.live import STREAM_LIMIT, LiveStream, stream
+from cyan.console.live import STREAM_LIMIT, stream
 from cyan.console.model import ROOT
 from cyan.console.needs import Needs
 from cyan.console.pages import Access, Page
@@ -91,12 +91,9 @@ class _Server:
 
     async def live(self, visit: Visit) -> Response:
         """The figures anew after each sample."""
-
-        def tell() -> None:
-            opened.put("figures", visit.part_text("server-figures.html", **self._figures()))
-
-        opened = LiveStream(lambda: self._gauges.unwatch(tell))
-        self._gauges.watch(tell)
+        opened = self._gauges.open(
+            "figures", lambda: visit.part_text("server-figures.html", **self._figures())
+        )
         return stream(visit, opened, self._needs.sessions.is_living)
 
     def _figures(self) -> dict[str, object]:
