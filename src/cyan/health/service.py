@@ -17,7 +17,10 @@ def keep(connection: Connection, device_id: DeviceId, payload: str, at_ms: int) 
 
 
 class Vitals:
-    """What has been kept of a device that the caller may see, and a way to get more."""
+    """What has been kept of a device that the caller may see, and a way to get more.
+
+    Only what it said since it is the present owner's: cells and networks tell where it was before.
+    """
 
     def __init__(self, db: Database, link: DeviceLink) -> None:
         self._db = db
@@ -25,15 +28,16 @@ class Vitals:
 
     def get_last(self, device: Device) -> Record:
         """The newest set. Raises NoVitalsError."""
-        row = self._db.row(store.LAST, {"of_device_id": device.id})
+        row = self._db.row(store.LAST, {"of_device_id": device.id, "from_ms": _since_ms(device)})
         if row is None:
             raise NoVitalsError
         return Record(device.id, row.at_ms, row.payload)
 
     def list_between(self, device: Device, from_ms: int, to_ms: int) -> list[Record]:
         """All sets of a time, both ends included, the oldest first; at most MAX_RECORDS."""
+        since_ms = max(from_ms, _since_ms(device))
         rows = self._db.rows(
-            store.BETWEEN, {"of_device_id": device.id, "from_ms": from_ms, "to_ms": to_ms}
+            store.BETWEEN, {"of_device_id": device.id, "from_ms": since_ms, "to_ms": to_ms}
         )
         return [Record(device.id, row.at_ms, row.payload) for row in rows]
 
@@ -43,3 +47,8 @@ class Vitals:
         Raises DeviceOfflineError, DeviceBusyError, DeviceRefusedError.
         """
         self._link.request_vitals(device.id)
+
+
+def _since_ms(device: Device) -> int:
+    """When it became its owner's; 0 for one that was registered as theirs."""
+    return device.claimed_at_ms or 0

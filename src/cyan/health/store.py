@@ -48,7 +48,12 @@ TRIM: Final = delete(health_vitals).where(
     .limit(1)
     .scalar_subquery(),
 )
-LAST: Final = select(_c.at_ms, _c.payload).where(_of_device).order_by(_c.at_ms.desc()).limit(1)
+LAST: Final = (
+    select(_c.at_ms, _c.payload)
+    .where(_of_device, _c.at_ms >= bindparam("from_ms"))
+    .order_by(_c.at_ms.desc())
+    .limit(1)
+)
 BETWEEN: Final = (
     select(_c.at_ms, _c.payload)
     .where(_of_device, _c.at_ms >= bindparam("from_ms"), _c.at_ms <= bindparam("to_ms"))
