@@ -1,6 +1,6 @@
 """What the tests of rooms share: a real server, simulated devices, and people in browsers."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,11 +34,16 @@ class House:
 
 @contextmanager
 def house(
-    folder: Path, browser: Browser, *, count: int = 3, simulator: tuple[str, ...] = ()
+    folder: Path,
+    browser: Browser,
+    *,
+    count: int = 3,
+    simulator: tuple[str, ...] = (),
+    settings: Mapping[str, str] | None = None,
 ) -> Iterator[House]:
     """A house that stands as long as its `with`."""
     data = folder / "data"
-    with serving(data, {"CYAN_ENROLMENT": "open"}) as server:
+    with serving(data, {"CYAN_ENROLMENT": "open", **(settings or {})}) as server:
         for name in (ADA, CLEO):
             done("user", "add", name, "--password", PASSWORD, "--data", server.data)
         token = log_in(server, ADA, PASSWORD)

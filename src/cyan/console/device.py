@@ -21,7 +21,7 @@ from cyan.console.pages import Page
 from cyan.console.platforms import platform_name
 from cyan.console.refusals import describe
 from cyan.console.together import Together
-from cyan.console.updates import UPDATES_SHOWN, of_attempts
+from cyan.console.updates import UPDATES_SHOWN, Update, of_attempts
 from cyan.console.visit import Visit
 from cyan.console.watching import TooManyPagesError
 from cyan.core.errors import InvalidError
@@ -64,7 +64,7 @@ class DeviceRoom:
             after=after,
             shown=_abilities(device),
             **self._state(device),
-            updates=of_attempts(self._needs.flashing.latest(device, limit=UPDATES_SHOWN)),
+            updates=self._updates(device),
             facts=self._facts(device),
             variables=_variables(device),
         )
@@ -87,7 +87,10 @@ class DeviceRoom:
             except UnknownDeviceError:
                 return  # it is not theirs any more; the next click says so
             yield "state", visit.part_text("device-state.html", **self._state(now))
-            yield "updates", visit.part_text("device-updates.html", **self._updates(now))
+            yield (
+                "updates",
+                visit.part_text("device-updates.html", device=now, updates=self._updates(now)),
+            )
             yield "facts", visit.part_text("device-facts.html", device=now, facts=self._facts(now))
             if _abilities(now) != shown:
                 shown = _abilities(now)
@@ -175,9 +178,9 @@ class DeviceRoom:
             "since_ms": presence.last_handshake_ms(device.id) or device.last_handshake_at_ms,
         }
 
-    def _updates(self, device: Device) -> dict[str, object]:
+    def _updates(self, device: Device) -> list[Update]:
         attempts = self._needs.flashing.latest(device, limit=UPDATES_SHOWN)
-        return {"device": device, "updates": of_attempts(attempts)}
+        return of_attempts(attempts, self._needs.watching.progress(device.id))
 
     def _facts(self, device: Device) -> list[tuple[str, str | None]]:
         """What is known of it, in words."""

@@ -17,6 +17,7 @@ from cyan.devices.api import MAX_FIRMWARE_BYTES
 from cyan.devices.model import Device
 from cyan.firmware.compiling.model import CompileError
 from cyan.firmware.flashing import Upload
+from cyan.firmware.model import AttemptEndedError
 from cyan.firmware.uploads import File
 from cyan.rest.errors import bad_request
 
@@ -50,10 +51,17 @@ class FirmwareRoom:
         return visit.part("device-flash.html", device=device, error=error, said=said)
 
     async def cancel(self, visit: Visit) -> Response:
-        device, fields = self._device(visit), await visit.texts()
-        await self._needs.flashing.cancel(visit.caller.user_id, device, fields.get("update", ""))
-        attempts = self._needs.flashing.latest(device, limit=UPDATES_SHOWN)
-        part = visit.part("device-updates.html", device=device, updates=of_attempts(attempts))
+        """End what is under way, and what is to follow it: which one it is may change while a
+        person decides, so that none is named."""
+        device = self._device(visit)
+        flashing = self._needs.flashing
+        under_way = [attempt for attempt in flashing.latest(device, limit=MORE) if attempt.is_open]
+        if not under_way:
+            raise AttemptEndedError
+        first = min(under_way, key=lambda attempt: (attempt.created_at_ms, attempt.position))
+        await flashing.cancel(visit.caller.user_id, device, first.id)
+        updates = of_attempts(flashing.latest(device, limit=UPDATES_SHOWN))
+        part = visit.part("device-updates.html", device=device, updates=updates)
         return visit.told(part, "The update is cancelled.")
 
     async def history(self, visit: Visit) -> Response:

@@ -5,7 +5,7 @@ from typing import Final
 
 import msgspec
 
-from cyan.firmware.model import Attempt, Cause, State
+from cyan.firmware.model import Attempt, Cause, State, UpdateProgressed
 
 UPDATES_SHOWN: Final = 5
 """On the page of a device; the others are a click away."""
@@ -48,12 +48,17 @@ class Update(msgspec.Struct, frozen=True):
     tries: int
 
 
-def of_attempts(attempts: Iterable[Attempt]) -> list[Update]:
-    """In the same order."""
-    return [_update(attempt) for attempt in attempts]
+def of_attempts(
+    attempts: Iterable[Attempt], progress: UpdateProgressed | None = None
+) -> list[Update]:
+    """In the same order. `progress` is what was told last of one of them."""
+    return [_update(attempt, progress) for attempt in attempts]
 
 
-def _update(attempt: Attempt) -> Update:
+def _update(attempt: Attempt, progress: UpdateProgressed | None) -> Update:
+    sent_bytes = attempt.sent_bytes
+    if progress is not None and progress.attempt_id == attempt.id:
+        sent_bytes = max(sent_bytes, progress.sent_bytes)
     is_measured = attempt.state in (State.SENDING, State.SENT) and attempt.size_bytes
     return Update(
         id=attempt.id,
@@ -62,8 +67,8 @@ def _update(attempt: Attempt) -> Update:
         words=_WORDS[attempt.state],
         kind=_KINDS.get(attempt.state, "info"),
         is_open=attempt.is_open,
-        percent=100 * attempt.sent_bytes // attempt.size_bytes if is_measured else None,
-        sent_bytes=attempt.sent_bytes,
+        percent=100 * sent_bytes // attempt.size_bytes if is_measured else None,
+        sent_bytes=sent_bytes,
         note=(attempt.obstacle if attempt.is_open else attempt.detail) or "",
         cause=_CAUSES[attempt.cause],
         begun_ms=attempt.created_at_ms,

@@ -15,7 +15,7 @@ from cyan.core.errors import ConflictError
 from cyan.core.ids import DeviceId, UserId
 from cyan.devices.model import DeviceClaimed, DeviceDescribed, DeviceReleased
 from cyan.devices.presence import DeviceOffline, DeviceOnline
-from cyan.firmware.model import UpdateProgressed
+from cyan.firmware.model import ENDED, UpdateProgressed
 from cyan.rest.sse import Outlet
 
 MAX_WATCHED: Final = 200
@@ -107,6 +107,8 @@ class Watching:
     def __init__(self, bus: Bus) -> None:
         self._of_device: dict[DeviceId, set[WatchingStream]] = {}
         self._of_user: dict[UserId, set[WatchingStream]] = {}
+        # Bytes that have arrived are told more often than they are stored.
+        self._progress: dict[DeviceId, UpdateProgressed] = {}
         for kind in _FACTS:
             bus.subscribe(kind, self._on_fact)
 
@@ -132,6 +134,10 @@ class Watching:
         for stream in self._of_device.get(device_id, ()):
             stream.on_changed(device_id)
 
+    def progress(self, device_id: DeviceId) -> UpdateProgressed | None:
+        """What was told last of an update of the device that has not ended."""
+        return self._progress.get(device_id)
+
     def close(self) -> None:
         """End all streams: the server stops."""
         for streams in list(self._of_user.values()):
@@ -139,6 +145,11 @@ class Watching:
                 stream.close()
 
     def _on_fact(self, fact: _Fact) -> None:
+        if isinstance(fact, UpdateProgressed):
+            if fact.state in ENDED:
+                self._progress.pop(fact.device_id, None)
+            else:
+                self._progress[fact.device_id] = fact
         self.on_changed(fact.device_id)
         if isinstance(fact, DeviceDescribed) and fact.device_id in self._of_device:
             asyncio.get_running_loop().call_later(AGAIN_S, self.on_changed, fact.device_id)
