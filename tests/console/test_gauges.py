@@ -2,31 +2,23 @@
 
 from pathlib import Path
 
-from prometheus_client import Counter
-
 from cyan.console.gauges import INTERVAL_S, KEPT, Gauges
 from cyan.console.live import frame_of
 from cyan.core.db.engine import Database
-from cyan.core.metrics import REGISTRY
 from cyan.devices.presence import Presence
+from cyan.gateway import metrics
 from tests.clock import HandClock
-
-
-def _events() -> Counter:
-    found = REGISTRY._names_to_collectors["cyan_events_total"]
-    assert isinstance(found, Counter)
-    return found
 
 
 def test_a_rate_is_what_was_counted_between_two_samples(db: Database, clock: HandClock) -> None:
     gauges = Gauges(clock, Presence(db), db.path)
     gauges.sample()
-    _events().labels("api").inc(50)
+    metrics.refused.labels(reason="wrong_key").inc(50)
     clock.advance(INTERVAL_S)
     gauges.sample()
     clock.advance(INTERVAL_S)
     gauges.sample()
-    assert gauges.rates("events") == [5.0, 0.0]
+    assert gauges.rates("refused") == [5.0, 0.0]
 
 
 def test_one_sample_has_no_rate_yet(db: Database, clock: HandClock) -> None:
