@@ -42,6 +42,12 @@ def test_any_bytes_give_a_reading(content: bytes) -> None:
 @pytest.mark.parametrize(
     "source",
     [
+        "#if 1 &&\n#endif\nvoid setup() {}",
+        '"" f() {} void setup() {}',
+        ": class A {}; void setup() {}",
+        'void setup() { Particle.function("f", , g); Timer t(1, ); Particle.publish(, ); }',
+        "void setup() { int x = ; x = ; x + = ; return ?; if () {} for () {} }",
+        'int f(, ) { return 1; } void setup() { Particle.function("f", f); Particle.variable(f); }',
         "(" * 100_000 + ")" * 100_000,
         "void setup() {" + "{" * 50_000 + "}" * 50_000 + "}",
         "void setup() {" + "if (x) " * 20_000 + ";}",

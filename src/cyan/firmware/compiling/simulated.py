@@ -5,6 +5,7 @@ sources cost is bounded and never the server's.
 """
 
 import sys
+import traceback
 from pathlib import Path
 from typing import Final
 
@@ -74,7 +75,16 @@ def main(arguments: list[str]) -> int:
         for path in folder.rglob("*")
         if path.is_file()
     }
-    made, messages = compile_sources(files, platform_id, version)
+    try:
+        made, messages = compile_sources(files, platform_id, version)
+    except Exception as error:
+        where = traceback.extract_tb(error.__traceback__)[-1]
+        print(
+            f"error: this source is more than the compiler for simulated devices can read"
+            f" ({type(error).__name__} in {where.name}, line {where.lineno}). Please report it.",
+            file=sys.stderr,
+        )
+        return 1
     print(*messages, sep="\n", file=sys.stderr)
     if made is None:
         return 1

@@ -116,7 +116,8 @@ class _Reader:
 
     def scope(self, span: Span, owner: str, depth: int) -> None:
         if depth > MAX_DEPTH:
-            raise self._report.fail(span.first, f"more than {MAX_DEPTH} scopes in each other")
+            brace = span.code.tokens[span.start - 1]
+            raise self._report.fail(brace, f"more than {MAX_DEPTH} scopes in each other")
         index = span.start
         while index < span.end:
             index = self._one(span, index, owner, depth)
@@ -189,7 +190,7 @@ class _Reader:
         names = [
             token.text for token in before if token.kind is Kind.NAME and token.text != "final"
         ]
-        return names[-1]
+        return names[-1] if names else ""
 
     def _parameters(self, head: Span) -> int | None:
         """Where the parameters of a function open; None when it is none."""
@@ -342,7 +343,7 @@ def _variables(span: Span, first_name: int) -> list[Variable]:
     ):
         return []
     type_ = _type_of(words)
-    names = [word for word in words if word not in _QUALIFIERS and word[0].isalpha()]
+    names = [word for word in words if word not in _QUALIFIERS and word[:1].isalpha()]
     is_constant = bool({"const", "constexpr"} & set(words))
     found = []
     for number, piece in enumerate(span.part(first_name, span.end).split(",")):
@@ -378,7 +379,7 @@ def _initial(piece: Span, start: int) -> Span | None:
 
 
 def _type_of(words: list[str]) -> Type | None:
-    named = [word for word in words if word[0].isalpha() and word not in _QUALIFIERS]
+    named = [word for word in words if word[:1].isalpha() and word not in _QUALIFIERS]
     if "char" in named and "*" in words:
         return "string"
     if not named or "*" in words or "<" in words or named[-1] not in _TYPES:

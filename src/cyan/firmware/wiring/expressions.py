@@ -125,7 +125,7 @@ def _choose(span: Span, question: int, lookup: Lookup, depth: int) -> Value:
 
 def _binary(span: Span, lookup: Lookup, level: int, depth: int) -> Value:
     """Splits at the last operator of the weakest level that there is."""
-    if depth > MAX_DEPTH:
+    if not span or depth > MAX_DEPTH:
         raise UnreadableError
     tokens = span.code.tokens
     places = list(span.places())

@@ -112,7 +112,7 @@ class Walk:
             self._timer(arguments.split(","), local)
 
     def _timer(self, arguments: list[Span], local: Locals) -> None:
-        if len(arguments) < 2:
+        if len(arguments) < 2 or not all(arguments):
             return
         period_ms = self._names.constant(arguments[0], local)
         callback = read_lambda(arguments[1], self._report)
@@ -317,6 +317,9 @@ class Walk:
             return
         if not arguments:
             self._report.error(token, f"Particle.{token.text}() without a name")
+            return
+        if not all(arguments):
+            self._report.error(token, f"expected an expression between the commas of {token.text}")
             return
         name = self._names.constant(arguments[0], local)
         if not isinstance(name, str):
