@@ -28,6 +28,7 @@ VALUES: dict[str, Any] = {
     "offline_after_wifi_s": 7,
     "offline_after_cellular_s": 8,
     "device_messages_per_s": 90,
+    "update_kib_per_s": 89,
     "max_sessions": 91,
     "max_connections": 92,
     "sign_up": "invited",
