@@ -76,6 +76,39 @@ class Device:
     goes wrong with them.
     """
 
+    __slots__ = (
+        "_application",
+        "_attempts",
+        "_behaviour",
+        "_channel",
+        "_connect_at",
+        "_conversation",
+        "_disconnects",
+        "_failed_attempts",
+        "_generation",
+        "_given_claim_code",
+        "_host",
+        "_is_accepted",
+        "_is_leaving",
+        "_is_paused",
+        "_numbers",
+        "_outstanding",
+        "_peers",
+        "_platform",
+        "_random",
+        "_requests",
+        "_seed",
+        "_server_public_key",
+        "_started_at",
+        "board",
+        "claim_code",
+        "identity",
+        "is_in_safe_mode",
+        "last_reset",
+        "state",
+        "updater",
+    )
+
     def __init__(
         self,
         identity: Identity,
