@@ -70,11 +70,15 @@ class Binaries:
             created_at_ms=now_ms,
             expires_at_ms=now_ms + LIFETIME_MS,
         )
+        actor = f"user:{caller.user_id}"
 
         def work(connection: Connection) -> None:
             connection.execute(store.ADD, msgspec.structs.asdict(binary))
             connection.execute(store.TRIM, {"of_owner_id": caller.user_id, "most": MAX_KEPT})
-            _record(connection, caller, "firmware.compiled", binary, now_ms)
+            audit.record(
+                connection, actor, "firmware.compiled", _subject(binary), _detail(binary),
+                at_ms=now_ms,
+            )  # fmt: skip
 
         await self._db.write(work)
         return binary, made
@@ -96,11 +100,15 @@ class Binaries:
         now_ms = self._clock.now_ms()
         binary = self.get(caller.user_id, binary_id)
         values = {"of_id": binary_id, "of_owner_id": caller.user_id, "now_ms": now_ms}
+        actor = f"user:{caller.user_id}"
 
         def work(connection: Connection) -> None:
             if connection.execute(store.DELETE, values).rowcount < 1:
                 raise UnknownBinaryError
-            _record(connection, caller, "firmware.binary_deleted", binary, now_ms)
+            audit.record(
+                connection, actor, "firmware.binary_deleted", _subject(binary), _detail(binary),
+                at_ms=now_ms,
+            )  # fmt: skip
 
         await self._db.write(work)
 
@@ -123,13 +131,13 @@ class Binaries:
             await asyncio.sleep(INTERVAL_S)
 
 
-def _record(
-    connection: Connection, caller: Caller, action: str, binary: Binary, at_ms: int
-) -> None:
-    detail: dict[str, object] = {
+def _subject(binary: Binary) -> str:
+    return f"binary:{binary.id}"
+
+
+def _detail(binary: Binary) -> dict[str, object]:
+    return {
         "platform_id": binary.platform_id,
         "version": binary.version,
         "size_bytes": binary.size_bytes,
     }
-    subject = f"binary:{binary.id}"
-    audit.record(connection, f"user:{caller.user_id}", action, subject, detail, at_ms=at_ms)
