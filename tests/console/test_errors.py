@@ -88,12 +88,12 @@ async def test_a_failure_of_ours_names_its_request_and_nothing_else(
 
 
 async def test_words_of_others_are_no_markup(db: Database, clock: HandClock) -> None:
-    error = InvalidError("<script>alert('灯')</script>")
+    error = InvalidError("<script>alert('ä灯💣')</script>")
     got = await answer(db, clock, error, BROWSER)
     assert "<script>alert" not in got.body.decode()
     assert "&lt;script&gt;" in got.body.decode()
     toast = (await answer(db, clock, error, HTMX)).headers["hx-trigger"]
-    assert msgspec.json.decode(toast)["toast"]["text"] == "<script>alert('灯')</script>"
+    assert msgspec.json.decode(toast)["toast"]["text"] == "<script>alert('ä灯💣')</script>"
 
 
 async def test_who_must_wait_is_told_for_how_long(db: Database, clock: HandClock) -> None:

@@ -1,8 +1,8 @@
 """One request to one page: who visits, what they sent, and the ways to answer."""
 
+import json
 from urllib.parse import quote
 
-import msgspec
 from starlette.datastructures import UploadFile
 from starlette.requests import Request
 from starlette.responses import Response
@@ -105,10 +105,8 @@ class Visit(Call):
 
     def told(self, response: Response, text: str, kind: str = "good") -> Response:
         """The answer to a part, with a toast. `kind`: `good`, `bad` or `info`."""
-        value = {"toast": {"text": text, "kind": kind}}
-        # Headers are Latin-1; JSON can say the rest in ASCII.
-        shown = msgspec.json.encode(value).decode().encode("ascii", "backslashreplace").decode()
-        response.headers["hx-trigger"] = shown
+        # Headers are Latin-1; JSON as the standard library makes it is all ASCII.
+        response.headers["hx-trigger"] = json.dumps({"toast": {"text": text, "kind": kind}})
         return response
 
 
