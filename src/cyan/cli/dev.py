@@ -222,8 +222,10 @@ def _tell(
         f"            {i.device_id}  {names[i.device_id] or '(nobody owns it yet)'}"
         for i in identities
     )
+    console = f"  Console   {api_url}/console\n" if server.config.console == "on" else ""
     click.echo(
         f"\nCyan is running. Stop it with Ctrl-C.\n\n"
+        f"{console}"
         f"  API       {api_url}\n"
         f"  Devices   UDP port {server.udp_port}, server key {key_file}\n"
         f"            TCP port {server.tcp_port}, server key {tcp_key_file} (Core, Photon, P1)\n"
