@@ -2,15 +2,25 @@
 
 import io
 
+import msgspec
 import pytest
 
-from cyan.sim.facts import EndReason, State, StateChanged
+from cyan.sim.facts import (
+    EndReason,
+    Fact,
+    State,
+    StateChanged,
+    UpdateBegan,
+    UpdateEnded,
+    UpdatesPending,
+)
 from cyan.sim.reporter import Reporter
+from cyan.sim.statistics import Statistics
 
 DEVICES = ("5eed01", "5eed02")
 
 
-def printed(*facts: StateChanged, is_json: bool = False) -> list[str]:
+def printed(*facts: Fact, is_json: bool = False) -> list[str]:
     """The lines after each of DEVICES told these facts."""
     stream = io.StringIO()
     reporter = Reporter(is_json=is_json, stream=stream)
@@ -60,3 +70,23 @@ def test_programs_get_every_change_and_no_words() -> None:
         f'{{"device":"{device_id}","state":"offline","reason":"alert from the server"}}'
         for device_id in DEVICES
     ]
+
+
+def test_updates_are_told_to_programs_and_not_to_people() -> None:
+    facts = (UpdatesPending(True), UpdateBegan(900, 512), UpdateEnded(-1320), UpdateEnded(0, b"a"))
+    assert printed(*facts) == []
+    lines = [msgspec.json.decode(line) for line in printed(*facts, is_json=True)]
+    assert [line for line in lines if line.pop("device") == DEVICES[0]] == [
+        {"updates_pending": True},
+        {"update": "began", "size_bytes": 900, "offset_bytes": 512},
+        {"update": "failed", "code": -1320},
+        {"update": "applied", "sha256": "61"},
+    ]
+
+
+def test_updates_are_counted_by_how_they_ended() -> None:
+    statistics = Statistics()
+    for fact in (UpdateBegan(900, 0),) * 3 + (UpdateEnded(0), UpdateEnded(-1320)):
+        statistics.count(fact)
+    counted = (statistics.updates_begun, statistics.updates_applied, statistics.updates_failed)
+    assert counted == (3, 1, 1)
