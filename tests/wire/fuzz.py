@@ -12,7 +12,7 @@ from hashlib import sha256
 from random import Random
 from typing import Final
 
-from cyan.wire import blockwise, bundle, coap, exchange, ledger, messages, server_key
+from cyan.wire import blockwise, bundle, coap, exchange, ledger, messages, server_key, simulated
 from cyan.wire.describe import Asset, ModuleDependency, decode_describe
 from cyan.wire.describe.metrics import decode_metrics
 from cyan.wire.describe.system_json import decode_json
@@ -310,6 +310,24 @@ _MODULES: Final = (
 )
 
 
+_IMAGES: Final = (
+    simulated.encode_image(
+        simulated.Image(
+            3,
+            (
+                simulated.Variable("uptime", "int", 0, step=1, every_s=1.0),
+                simulated.Variable("led", "bool", False),
+            ),
+            (simulated.Function("lamp", {"on": 1, "off": 0}, -1, into="led"),),
+            (simulated.Event("up", (simulated.Piece("for ", "uptime"),), 10.0),),
+            (simulated.Subscription("alarm/", into="led"),),
+        )
+    )[len(simulated.MAGIC) :],
+    b"{}",
+)
+"""Behind the magic."""
+
+
 def _on_module(read: Callable[[bytes], object]) -> Run:
     """With right checksums, without which no change would be seen."""
 
@@ -529,6 +547,9 @@ TARGETS: Final[dict[str, Target]] = {
     "module.compression.decompress_module": Target(_on_module(decompress_module), _MODULES),
     "module.assets.decode_asset": Target(decode_asset, _MODULES),
     "module.assets.decode_asset (sealed)": Target(_on_module(decode_asset), _MODULES),
+    "simulated.decode_image": Target(
+        lambda data: simulated.decode_image(simulated.MAGIC + data), _IMAGES
+    ),
     "bundle.read_bundle": Target(
         bundle.read_bundle,
         (bundle.encode_bundle(_APPLICATION, (bundle.BundledAsset("sound.wav", _ASSET_DATA),)),),
