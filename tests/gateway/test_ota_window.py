@@ -51,9 +51,16 @@ class Receiver:
 
 
 def run(
-    count: int, loss: float, *, seed: int = 1, limit: int = LIMIT, swing_s: float = 0.0
+    count: int,
+    loss: float,
+    *,
+    seed: int = 1,
+    limit: int = LIMIT,
+    swing_s: float = 0.0,
+    outages: tuple[tuple[float, float], ...] = (),
 ) -> tuple[Window, float, int]:
-    """Both ways lose; returns the window, how long it took, and how many chunks were sent."""
+    """Both ways lose, and everything in an outage; returns the window, how long it took, and how
+    many chunks were sent."""
     random = Random(seed)
     window, receiver = Window(count, limit, 0.0), Receiver()
     there: list[tuple[float, int]] = []
@@ -63,14 +70,15 @@ def run(
         while (chunk := take(window, now_s)) is not None:
             sent += 1
             assert chunk <= window.arrived + limit
-            if random.random() >= loss:
+            if random.random() >= loss and not any(a <= now_s < b for a, b in outages):
                 there.append((now_s + WAY_S + random.random() * swing_s, chunk))
         now_s = round(now_s + 0.01, 6)
         for way in [each for each in there if each[0] <= now_s]:
             there.remove(way)
             last_heard_s = now_s
             ack = receiver.on_chunk(way[1])
-            if ack is not None and random.random() >= loss:
+            is_out = any(a <= now_s < b for a, b in outages)
+            if ack is not None and random.random() >= loss and not is_out:
                 back.append((now_s + WAY_S + random.random() * swing_s, ack))
         if receiver.unsaid and now_s >= last_heard_s + 0.2:
             back.append((now_s + WAY_S, receiver.ack()))
@@ -98,6 +106,22 @@ def test_whatever_is_lost_arrives_in_the_end(loss: float) -> None:
     assert sent == 400 + window.resent
     # As many as were lost, and some of which only the acknowledgement was.
     assert window.resent < 400 * (loss / (1 - loss)) * 1.5 + 20
+
+
+@pytest.mark.parametrize("start_s", [0.0, 0.12, 0.5, 1.0])
+@pytest.mark.parametrize("for_s", [0.05, 0.5, 3.0])
+def test_after_an_outage_it_goes_on_at_once(start_s: float, for_s: float) -> None:
+    """Also when no chunk had arrived before, so that nobody knows how long the way takes."""
+    _, usual_s, _ = run(400, 0.0)
+    _, took_s, _ = run(400, 0.0, outages=((start_s, start_s + for_s),))
+    # The waits before single chunks are sent again have doubled meanwhile.
+    assert took_s < usual_s + 2 * for_s + 6.0
+
+
+def test_after_many_outages_it_still_ends_soon() -> None:
+    outages = tuple((second + 0.1, second + 0.2 + second % 5 / 10) for second in range(0, 60, 2))
+    _, took_s, _ = run(1000, 0.05, outages=outages)
+    assert took_s < 60
 
 
 def test_chunks_that_overtake_one_another_are_hardly_sent_again() -> None:
@@ -141,26 +165,37 @@ def test_the_window_never_gets_smaller_than_what_any_radio_holds() -> None:
     assert window.size == MIN_CHUNKS
 
 
-def test_after_a_silence_the_first_open_chunk_is_sent_whatever_is_under_way() -> None:
+def test_after_a_silence_the_first_open_chunks_are_sent_whatever_is_under_way() -> None:
     window = Window(200, LIMIT, 0.0)
-    while take(window, 0.0) is not None:
-        pass
-    window.on_time(1.0)
-    assert take(window, 1.0) is None
+    assert window.take(100, 0.0) == list(range(1, 11))
+    window.on_time(1.9)
+    assert not window.take(100, 1.9)
     window.on_time(2.0)
-    assert take(window, 2.0) == 1
-    assert take(window, 2.0) is None
-    # It waits longer each time, to a bound.
-    window.on_time(5.9)
-    assert take(window, 5.9) is None
-    window.on_time(6.0)
-    assert take(window, 6.0) == 1
-    for time_s in (14.0, 22.0):
+    assert window.take(100, 2.0) == [1, 2, 3]
+    assert not window.take(100, 2.0)
+    # Those that lie furthest back are next, and the first one always; it waits no longer than so.
+    for time_s in (2.0 + MAX_WAIT_S, 2.0 + 2 * MAX_WAIT_S):
         window.on_time(time_s - 0.1)
-        assert take(window, time_s) is None
+        assert not window.take(100, time_s)
         window.on_time(time_s)
-        assert take(window, time_s) == 1
-    assert MAX_WAIT_S == 8.0
+        assert 1 in window.take(100, time_s)
+    # A device that has the rest says so, and nothing is left to send.
+    window.on_ack(UpdateAck(10), 9.0)
+    assert window.take(100, 9.0) == list(range(11, 20))
+
+
+def test_a_probe_whose_first_copy_has_arrived_late_does_not_send_everything_again() -> None:
+    window = Window(200, LIMIT, 0.0)
+    window.take(100, 0.0)
+    window.on_ack(UpdateAck(10), 0.5)
+    assert len(window.take(100, 0.5)) == 20
+    window.on_time(3.5)
+    assert window.take(3, 3.5) == [11, 12, 13]
+    # The acknowledgement of the first copies was held up somewhere: it cannot be the probes'.
+    window.on_ack(UpdateAck(12), 3.51)
+    assert window.resent == 3
+    sent = window.take(100, 3.51)
+    assert all(chunk > 30 for chunk in sent)
 
 
 def test_what_cannot_be_true_is_ignored() -> None:

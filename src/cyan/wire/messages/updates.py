@@ -32,9 +32,11 @@ _BITMAP_WORD: Final = 4
 MAX_STATISTICS: Final = 1024
 """Bytes of JSON after an update, and of a diagnostic payload."""
 
-_NON_WITHOUT_TOKEN: Final = 0x50
+_NON_POST: Final = b"\x50\x02"
 _PAYLOAD_MARKER: Final = 0xFF
 _ACK_PATH: Final = b"\xb1A"
+_SHORT_ACK: Final = b"\xb1A\xe2\x06\xe9"
+_SHORT_ACK_BYTES: Final = 11
 _CHUNK_INDEX_EMPTY: Final = 0xE0
 _CHUNK_HEAD: Final = b"\xb1C"
 _CHUNK_INDEX_ONE: Final = b"\xe1\x06\xe9"
@@ -233,7 +235,10 @@ def decode_update_ack(message: coap.Message) -> UpdateAck:
 def read_update_ack(content: bytes) -> UpdateAck | None:
     """An UpdateAck in the form in which firmware writes it, from the bytes of the whole message;
     None for whatever else it may be, which is for `coap.decode`. Hot path."""
-    if content[4:6] != _ACK_PATH or content[0] != _NON_WITHOUT_TOKEN or content[1] != coap.POST:
+    if len(content) == _SHORT_ACK_BYTES and content[4:9] == _SHORT_ACK:
+        # Nearly all are like this one: an index of two bytes, no gaps.
+        return UpdateAck(content[9] << 8 | content[10]) if content[:2] == _NON_POST else None
+    if content[4:6] != _ACK_PATH or content[:2] != _NON_POST:
         return None
     size = content[6:7]
     length = size[0] - _CHUNK_INDEX_EMPTY if size else -1

@@ -2,13 +2,14 @@
 
 Chunks count from 1. The device acknowledges all up to one, and single ones beyond it. A chunk is
 lost when one that was sent three later has arrived (RFC 9002 §6.1.1); the window grows as in RFC
-5681 and shrinks as in RFC 9438. When nothing is heard for a while the first chunk that is open is
-sent once more, since a device answers a chunk that it has with all that it has (device-protocol.md
-§5.2.2).
+5681 and shrinks as in RFC 9438. When nothing is heard for a while the first chunks that are open
+are sent once more, since a device answers a chunk that it has with all that it has
+(device-protocol.md §5.2.2).
 """
 
 from collections import deque
 from collections.abc import Sequence
+from itertools import islice
 from typing import Final
 
 from cyan.wire.messages import UpdateAck
@@ -33,17 +34,22 @@ grows no more: what radios vary by without any queue."""
 FIRST_WAIT_S: Final = 2.0
 MIN_WAIT_S: Final = 0.6
 """A device puts its acknowledgement off for 200 ms, and writes to its flash meanwhile."""
-MAX_WAIT_S: Final = 8.0
+MAX_WAIT_S: Final = 3.0
+"""A few chunks in so long do no network any harm, and on a bad radio most of them are lost."""
+
+PROBES: Final = 3
+"""Chunks that are sent again after a silence: of one alone, or of its answer, a radio that loses
+three in ten loses half."""
 
 
 class Window:
     """`count` chunks, of which `limit` may lie beyond the last one acknowledged."""
 
     __slots__ = (
-        "_again", "_is_waiting_longer", "_limit", "_order", "_probe", "_probe_s", "_probes",
-        "_quiet_since_s", "_received", "_recovered", "_rtt_least_s", "_rtt_s", "_rtt_swing_s",
-        "_sent", "_size", "_timed", "_timed_s", "_top_size", "_wait_s", "arrived", "count", "next",
-        "progress_s", "resent",
+        "_again", "_genuine_from_s", "_limit", "_order", "_probe_order", "_probes",
+        "_probes_in_row", "_quiet_since_s", "_received", "_recovered", "_rtt_least_s", "_rtt_s",
+        "_rtt_swing_s", "_sent", "_size", "_timed", "_timed_s", "_top_size", "_wait_s", "arrived",
+        "count", "next", "progress_s", "resent",
     )  # fmt: skip
 
     def __init__(self, count: int, limit: int, now_s: float) -> None:
@@ -68,10 +74,10 @@ class Window:
         self._recovered = 0
         self._quiet_since_s = now_s
         self._wait_s = FIRST_WAIT_S
-        self._is_waiting_longer = False
+        self._probes_in_row = 0
         self._probes = 0
-        self._probe = 0
-        self._probe_s = 0.0
+        self._probe_order = 0
+        self._genuine_from_s = 0.0
         self._timed = 0
         self._timed_s = 0.0
         self._rtt_s = self._rtt_swing_s = 0.0
@@ -137,14 +143,15 @@ class Window:
             return True  # overtaken by a newer one
         sent = self._sent
         newest = count = 0
+        # What was sent again at the end of a silence and is acknowledged sooner than its way takes
+        # was not needed: the first copy has arrived, which says nothing of what was sent between.
+        top = self._order if now_s >= self._genuine_from_s else self._probe_order
         if arrived > self.arrived:
             for chunk in range(self.arrived + 1, arrived + 1):
                 order = sent.pop(chunk, 0)
                 if order:
                     count += 1
-                    if chunk == self._probe:
-                        order = self._order_of_probe(order, now_s)
-                    if order > newest:
+                    if newest < order <= top:
                         newest = order
             self._received >>= arrived - self.arrived
             self.arrived = arrived
@@ -161,9 +168,7 @@ class Window:
                 order = sent.pop(chunk, 0)
                 if order:
                     count += 1
-                    if chunk == self._probe:
-                        order = self._order_of_probe(order, now_s)
-                    if order > newest:
+                    if newest < order <= top:
                         newest = order
         if count:
             self._quiet_since_s = now_s
@@ -171,17 +176,11 @@ class Window:
             if timed and (timed <= arrived or self._received >> (timed - arrived - 1) & 1):
                 self._timed = 0
                 self._measure(now_s - self._timed_s)
-            elif self._is_waiting_longer:
-                self._is_waiting_longer = False
-                self._set_wait()
             self._adapt(count, newest)
+            if newest and self._probes_in_row:
+                self._probes_in_row = 0
+                self._set_wait()
         return True
-
-    def _order_of_probe(self, order: int, now_s: float) -> int:
-        """A probe that is acknowledged sooner than its way takes was not needed: what has arrived
-        is the first copy, which says nothing of those that were sent between the two."""
-        self._probe = 0
-        return 0 if now_s - self._probe_s < 0.8 * self._rtt_least_s else order
 
     def _adapt(self, count: int, newest: int) -> None:
         lost = []
@@ -225,22 +224,28 @@ class Window:
         self._set_wait()
 
     def _set_wait(self) -> None:
-        if self._rtt_s:
-            wait_s = self._rtt_s + 4 * self._rtt_swing_s
-            self._wait_s = min(max(wait_s, MIN_WAIT_S), MAX_WAIT_S)
+        wait_s = self._rtt_s + 4 * self._rtt_swing_s if self._rtt_s else FIRST_WAIT_S
+        self._wait_s = min(max(wait_s, MIN_WAIT_S), MAX_WAIT_S)
 
     def on_time(self, now_s: float) -> None:
-        """After a silence the first open chunk may be sent again, whatever is under way."""
-        if not self._sent or now_s < self._quiet_since_s + self._wait_s:
+        """After a silence the first open chunks may be sent again, whatever is under way."""
+        sent = self._sent
+        if not sent or now_s < self._quiet_since_s + self._wait_s:
             return
         first = self.arrived + 1
-        if self._sent.pop(first, 0):
-            self._again.appendleft(first)
-        self._probe, self._probe_s = first, now_s
-        self._probes = 1
+        oldest = ([first] if first in sent else []) + list(islice(sent, PROBES))
+        probes = list(dict.fromkeys(oldest))[:PROBES]
+        for chunk in probes:
+            del sent[chunk]
+        self._again.extendleft(reversed(probes))
+        self._probes = PROBES
+        self._probes_in_row += 1
+        self._probe_order = self._order
+        # Only the first time in a row: with a wrong idea of the way it would never go on.
+        is_known = bool(self._rtt_s) and self._probes_in_row == 1
+        self._genuine_from_s = now_s + 0.8 * self._rtt_least_s if is_known else 0.0
         self._quiet_since_s = now_s
         self._wait_s = min(2 * self._wait_s, MAX_WAIT_S)
-        self._is_waiting_longer = True
         self._timed = 0
         if self._size > MIN_CHUNKS:
             self._shrink(self._size / 2)
