@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable
 from typing import Final
+from urllib.parse import urlsplit
 
 import msgspec
 from starlette.responses import Response
@@ -73,7 +74,7 @@ class _Welcome:
             host=host,
             host_error=None if _HOST.match(host) else "A name, or an IPv4 address.",
             is_local=_LOCAL.match(host) is not None,
-            api_url=f"{visit.request.url.scheme}://{visit.request.url.netloc}",
+            api_url=address_of(visit, self._needs.config),
             is_open=self._needs.config.enrolment == "open",
             udp_port=self._needs.config.udp_port,
             tcp_port=self._needs.config.tcp_port,
@@ -96,6 +97,12 @@ class _Welcome:
         return Response(content, media_type="application/octet-stream", headers=headers)
 
 
+def address_of(visit: Visit, config: Config) -> str:
+    """The server's own address: the setting, else the one that the browser came to."""
+    url = visit.request.url
+    return config.public_url.rstrip("/") or f"{url.scheme}://{url.netloc}"
+
+
 def board_host(visit: Visit, config: Config) -> str:
-    """What a board should look up: the setting, else the host that the browser came to."""
-    return config.public_host or visit.request.url.hostname or ""
+    """What a board should look up: the setting, else the host of that address."""
+    return config.public_host or urlsplit(address_of(visit, config)).hostname or ""
