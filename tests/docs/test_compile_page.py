@@ -13,7 +13,15 @@ from cyan.firmware.compiling.program import Limits, ProgramCompiler
 from cyan.firmware.compiling.service import open_compilers, read_targets
 from cyan.firmware.wiring.reader import read_project
 from cyan.wire.module import encode_module
-from cyan.wire.simulated import Event, Function, Image, Piece, Variable
+from cyan.wire.simulated import (
+    MAGIC,
+    Event,
+    Function,
+    Image,
+    Piece,
+    Variable,
+    decode_image,
+)
 from tests.docs.pages import ROOT, blocks
 
 PAGE = ROOT / "docs/howto/compile-firmware.md"
@@ -40,6 +48,13 @@ def test_the_source_on_the_page_is_read_as_the_page_says() -> None:
             ),
         ),
     )
+
+
+def test_the_image_on_the_page_of_the_protocol_is_one() -> None:
+    page = ROOT / "docs/protocol/simulated-images.md"
+    image = decode_image(MAGIC + blocks(page, "json")[0].encode())
+    assert image.functions == (Function("lamp", {"on": 1, "off": 0}, -1),)
+    assert image.events == (Event("t", (Piece("it is ", "celsius"),), 5.0),)
 
 
 async def test_the_program_on_the_page_is_a_compiler(tmp_path: Path) -> None:
