@@ -110,6 +110,21 @@ def test_a_certificate_that_cannot_be_used_is_a_problem(tmp_path: Path) -> None:
     assert "tls_certificate is not" in keyless["configuration.certificate"].found
 
 
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("public_url", "cloud.example.com"),
+        ("public_url", "http://[bad"),
+        ("public_url", "http://cloud.example.com:99999"),
+        ("trusted_proxies", "10.0.0.1/8"),
+    ],
+)
+def test_addresses_with_which_the_server_does_not_start_are_problems(key: str, value: str) -> None:
+    found = by_name(read_settings({key: value, "smtp_host": "mail"}, {}).findings)
+    assert levels(found) == {"configuration.read": "ok", f"configuration.{key}": "problem"}
+    assert "does not start" in found[f"configuration.{key}"].found
+
+
 def test_the_command_tells_all_mistakes_and_looks_at_the_rest_all_the_same(tmp_path: Path) -> None:
     settings = {"CYAN_UDP_PROT": "1"}
     examined = doctor(migrated(tmp_path / "data"), "--host", "127.0.0.1", settings=settings)

@@ -17,6 +17,8 @@ from cyan.cli.doctoring.hosts import is_loopback
 from cyan.core.config import ENV_PREFIX, Config, load_config
 from cyan.core.errors import ConfigError
 from cyan.core.mail import FOLDER
+from cyan.rest.addresses import api_url
+from cyan.rest.forwarding import parse_proxies
 from cyan.rest.tls import WARN_BEFORE, CertificateError, open_certificate
 
 _FILE_VARIABLE: Final = "CYAN_CONFIG"
@@ -64,6 +66,7 @@ def read_settings(
         sources = ", ".join(dict.fromkeys(one.source for one in given))
         findings.append(ok("configuration.read", f"settings from {sources or 'the defaults'}"))
     findings += check_enrolment(config)
+    findings += check_addresses(config)
     findings += check_certificate(config, now or datetime.now(UTC))
     findings += check_sign_up(config)
     findings += check_mail(config)
@@ -82,6 +85,19 @@ def check_enrolment(config: Config) -> list[Finding]:
             )
         ]
     return []
+
+
+def check_addresses(config: Config) -> Iterator[Finding]:
+    """How people reach the API, and who stands before it, by the server's own rules."""
+    for key, read in (
+        ("public_url", lambda: api_url(config, config.http_port)),
+        ("trusted_proxies", lambda: parse_proxies(config.trusted_proxies)),
+    ):
+        try:
+            read()
+        except ConfigError as error:
+            found = f"{error.message.removesuffix('.')}; the server does not start."
+            yield problem(f"configuration.{key}", found, f"Set {key} to a value that fits.")
 
 
 def check_certificate(config: Config, now: datetime) -> Iterator[Finding]:
@@ -131,8 +147,13 @@ def check_mail(config: Config) -> Iterator[Finding]:
 
 def _is_public(config: Config) -> bool:
     """Whether others than this machine reach the API, be it through a web server before it."""
-    url = urlsplit(config.public_url).hostname if config.public_url else None
-    return not is_loopback(config.host) or (url is not None and not is_loopback(url))
+    if not is_loopback(config.host):
+        return True
+    try:
+        url = urlsplit(api_url(config, config.http_port))
+    except ConfigError:
+        return False  # told already
+    return not is_loopback(url.hostname or "")
 
 
 def _from_file(path: object, findings: list[Finding]) -> list[_Given]:
