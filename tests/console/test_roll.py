@@ -136,12 +136,60 @@ async def test_more_than_are_counted_is_said_to_be_more(
     world: World, rolls: Rolls, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(roll, "COUNTED", 2)
-    monkeypatch.setattr("cyan.console.devicestore.COUNTED", 2)
     for number in range(3):
         world.register(number, world.cast.ada, name=f"d{number}")
     assert (await rolls.read(caller(world.cast.ada), View(text="d"))).count is None
     assert (await rolls.read(caller(world.cast.ada), View(text="d1"))).count == 1
     assert (await rolls.read(caller(world.cast.ada), View())).count == 3
+
+
+async def test_in_a_large_fleet_is_found_what_begins_with_the_text(
+    world: World, rolls: Rolls, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(roll, "LARGE", 2)
+    for number, name in enumerate(["Lamp b", "lamp a", "a lamp", "%"]):
+        world.register(number, world.cast.ada, name=name)
+    world.register(9, world.cast.cleo, name="lamp c")
+    put_online(world, 1, at_ms=0)
+
+    async def found(view: View) -> list[str | None]:
+        return names(await rolls.read(caller(world.cast.ada), view))
+
+    assert await found(View(text="lamp")) == ["Lamp b", "lamp a"]
+    assert await found(View(text="lamp", descending=True)) == ["lamp a", "Lamp b"]
+    assert await found(View(text="lamp", online=True)) == ["lamp a"]
+    assert await found(View(text=device_id(2).upper())) == ["a lamp"]
+    assert await found(View(text="E00F")) == ["%", "Lamp b", "a lamp", "lamp a"]
+    assert await found(View(text="%")) == ["%"]
+    assert await found(View(text="amp")) == []
+    assert (await rolls.read(caller(world.cast.cleo), View(text="lamp"))).count == 1
+
+
+async def test_a_large_fleet_is_sorted_by_name(
+    world: World, rolls: Rolls, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(roll, "LARGE", 2)
+    for number in range(3):
+        world.register(number, world.cast.ada, name=f"d{number}")
+    put_online(world, 2, at_ms=0)
+    view = View(order="connected", descending=True)
+    found = await rolls.read(caller(world.cast.ada), view)
+    assert names(found) == ["d0", "d1", "d2"]
+    assert (found.view.order, found.view.descending, found.is_large) == ("name", False, True)
+
+
+async def test_what_is_found_in_a_large_fleet_has_pages_and_a_bound(
+    world: World, rolls: Rolls, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(roll, "LARGE", 2)
+    monkeypatch.setattr(roll, "PAGE_SIZE", 2)
+    monkeypatch.setattr(roll, "COUNTED_OF_MANY", 3)
+    for number in range(5):
+        world.register(number, world.cast.ada, name=f"d{number}")
+    first = await rolls.read(caller(world.cast.ada), View(text="d"))
+    second = await rolls.read(caller(world.cast.ada), View(text="d", page=2))
+    assert (names(first), first.count, first.has_next) == (["d0", "d1"], None, True)
+    assert (names(second), second.has_next) == (["d2"], False)
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,6 @@ from urllib.parse import parse_qsl
 
 from starlette.responses import Response
 
-from cyan.console.devicestore import COUNTED
 from cyan.console.live import STREAM_LIMIT, stream
 from cyan.console.model import ROOT
 from cyan.console.needs import Needs
@@ -161,8 +160,7 @@ class DevicesRoom:
         roll = await self._rolls.read(visit.caller, view)
         return {
             "roll": roll,
-            "view": view,
-            "counted": COUNTED,
+            "view": roll.view,
             "rows": [self._row(device) for device in roll.devices],
             "ids": ",".join(device.id for device in roll.devices),
         }

@@ -1,7 +1,9 @@
 """The pages of a person's devices, read from the tables of `devices`.
 
-Written out, because what is asked for differs from page to page. Without a filter, in the order of
-names, a page walks along the index of owner and name and costs the same in a fleet of any size.
+Written out, because what is asked for differs from page to page. In the order of names a page walks
+along the index of owner and name and costs the same in a fleet of any size, if most of its devices
+fit. To look inside of names, and to sort otherwise, each device is looked at: for fleets that are
+not large. In a large one is found what begins with a text, by an index too.
 """
 
 import sqlite3
@@ -15,6 +17,12 @@ from cyan.devices.store import to_device_quickly
 
 COUNTED: Final = 10_000
 """Devices that fit a filter are counted up to here; then it is said that there are more."""
+
+COUNTED_OF_MANY: Final = 200
+"""The same in a large fleet, and as many are found by what they begin with."""
+
+_LAST_CHARACTER: Final = chr(0x10FFFF)
+"""Sorts behind all that may follow a beginning."""
 
 _COLUMNS: Final = ", ".join(f"d.{name}" for name in Device.__struct_fields__)
 
@@ -60,15 +68,51 @@ def page(connection: sqlite3.Connection, sought: Sought, offset: int, limit: int
     return [to_device_quickly(row) for row in rows]
 
 
-def count(connection: sqlite3.Connection, sought: Sought) -> int:
-    """How many there are in all, COUNTED + 1 for any more."""
+def count(connection: sqlite3.Connection, sought: Sought, most: int) -> int:
+    """How many there are in all, `most` + 1 for any more."""
     where, values = _where(sought)
     row = connection.execute(
         "SELECT count(*) FROM (SELECT 1 FROM devices_device d"  # noqa: S608 - placeholders only
         f" WHERE {where} LIMIT :most)",
-        {**values, "most": COUNTED + 1},
+        {**values, "most": most + 1},
     ).fetchone()
     return int(row[0])
+
+
+def begin_so(connection: sqlite3.Connection, sought: Sought, most: int) -> list[str]:
+    """Ids of at most `most` devices whose name, id or serial number begins with the text, in the
+    order of names. Names are looked for as the text is, and in lower and upper case."""
+    text = sought.text
+    where, values = _where(msgspec.structs.replace(sought, text=""))
+    # With the sign SQLite walks along the column's own index, not through all of the owner's.
+    beside = where.replace("d.owner_id", "+d.owner_id")
+    found: dict[str, str] = {}
+    for column, variants in (
+        ("name", {text, text.lower(), text.upper(), text.capitalize()}),
+        ("id", {text.lower()}),
+        ("serial_number", {text.upper()}),
+    ):
+        for begin in sorted(variants):
+            rows = connection.execute(
+                "SELECT d.id, d.name FROM devices_device d"  # noqa: S608 - placeholders only
+                f" WHERE {where if column == 'name' else beside}"
+                f" AND d.{column} >= :begin AND d.{column} < :end ORDER BY d.{column} LIMIT :most",
+                {**values, "begin": begin, "end": begin + _LAST_CHARACTER, "most": most},
+            )
+            found.update(rows)
+    ids = sorted(found, key=lambda device_id: (found[device_id], device_id))[:most]
+    return ids[::-1] if sought.descending else ids
+
+
+def these(connection: sqlite3.Connection, owner_id: UserId, ids: list[str]) -> list[Device]:
+    """The owner's devices with these ids, in this order."""
+    rows = connection.execute(
+        f"SELECT {_COLUMNS} FROM devices_device d WHERE +d.owner_id = :owner_id"  # noqa: S608
+        " AND d.id IN (SELECT value FROM json_each(:ids))",
+        {"owner_id": owner_id, "ids": msgspec.json.encode(ids).decode()},
+    )
+    found: dict[str, Device] = {device.id: device for device in map(to_device_quickly, rows)}
+    return [found[device_id] for device_id in ids if device_id in found]
 
 
 def _where(sought: Sought) -> tuple[str, dict[str, Any]]:

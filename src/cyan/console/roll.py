@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 import msgspec
 
 from cyan.console import devicestore
-from cyan.console.devicestore import COUNTED, ORDERS, Sought
+from cyan.console.devicestore import COUNTED, COUNTED_OF_MANY, ORDERS, Sought
 from cyan.core.db.engine import Database
 from cyan.core.ids import UserId
 from cyan.devices.model import Device
@@ -28,6 +28,10 @@ MAX_TEXT: Final = 64
 COUNT_ONLINE_UP_TO: Final = 2_000
 """Devices whose dots are counted for the title of the page: 0.2 ms of the loop. In a larger fleet
 the filter tells."""
+
+LARGE: Final = 10_000
+"""Devices of a fleet in which no page looks at each of them: it is sorted by name, and found is
+what begins with a text."""
 
 _YES_NO: Final = {"yes": True, "no": False}
 
@@ -81,7 +85,7 @@ class View(msgspec.Struct, frozen=True):
 
 
 class Roll(msgspec.Struct, frozen=True):
-    """The devices of a page. `count` is how many fit, None for more than COUNTED; `total` is how
+    """The devices of a page. `count` is how many fit, None for more than `counted`; `total` is how
     many there are, `online` how many of these are online, None in a large fleet."""
 
     view: View
@@ -89,6 +93,12 @@ class Roll(msgspec.Struct, frozen=True):
     count: int | None
     total: int
     online: int | None
+    counted: int = COUNTED
+
+    @property
+    def is_large(self) -> bool:
+        """Whether only what begins with a text is found."""
+        return self.total > LARGE
 
     @property
     def first(self) -> int:
@@ -101,8 +111,12 @@ class Roll(msgspec.Struct, frozen=True):
 
     @property
     def has_next(self) -> bool:
-        full = len(self.devices) == PAGE_SIZE
-        return full and (self.count is None or self.last < self.count)
+        if len(self.devices) < PAGE_SIZE:
+            return False
+        if self.count is None:
+            # A search of a large fleet finds no more than are counted.
+            return not (self.is_large and self.view.text) or self.last < self.counted
+        return self.last < self.count
 
 
 class Rolls:
@@ -116,12 +130,18 @@ class Rolls:
     async def read(self, caller: Caller, view: View) -> Roll:
         """The page of the caller's own devices. Nobody sees others."""
         total = len(self._ownership.devices_of(caller.user_id))
-        online = self.count_online(caller)
-        devices, count = await asyncio.to_thread(self._look, view.sought(caller.user_id), view.page)
-        if count is None:
-            count = total
+        is_large = total > LARGE
+        if is_large and view.order != "name":
+            view = msgspec.structs.replace(view, order="name", descending=False)
+        look = self._look_at_many if is_large else self._look
+        devices, count = await asyncio.to_thread(look, view.sought(caller.user_id), view.page)
         return Roll(
-            view, devices, None if count > COUNTED and view.has_filter else count, total, online
+            view,
+            devices,
+            total if count is None else count if count <= self._most(total) else None,
+            total,
+            self.count_online(caller),
+            self._most(total),
         )
 
     def count_online(self, caller: Caller) -> int | None:
@@ -129,11 +149,30 @@ class Rolls:
         own = self._ownership.devices_of(caller.user_id)
         return sum(map(self._presence.is_online, own)) if len(own) <= COUNT_ONLINE_UP_TO else None
 
+    @staticmethod
+    def _most(total: int) -> int:
+        return COUNTED_OF_MANY if total > LARGE else COUNTED
+
     def _look(self, sought: Sought, page: int) -> tuple[list[Device], int | None]:
+        """The page, and how many there are in all; None without a filter."""
         with open_beside(self._db.path) as connection:
             devices = devicestore.page(connection, sought, (page - 1) * PAGE_SIZE, PAGE_SIZE)
-            count = devicestore.count(connection, sought) if sought.has_filter else None
-        return devices, count
+            if not sought.has_filter:
+                return devices, None
+            return devices, devicestore.count(connection, sought, COUNTED)
+
+    def _look_at_many(self, sought: Sought, page: int) -> tuple[list[Device], int | None]:
+        """The same in a large fleet."""
+        start = (page - 1) * PAGE_SIZE
+        with open_beside(self._db.path) as connection:
+            if sought.text:
+                ids = devicestore.begin_so(connection, sought, COUNTED_OF_MANY + 1)
+                shown = ids[:COUNTED_OF_MANY][start : start + PAGE_SIZE]
+                return devicestore.these(connection, sought.owner_id, shown), len(ids)
+            devices = devicestore.page(connection, sought, start, PAGE_SIZE)
+            if not sought.has_filter:
+                return devices, None
+            return devices, devicestore.count(connection, sought, COUNTED_OF_MANY)
 
 
 def read_view(query: Mapping[str, str]) -> View:
