@@ -37,6 +37,10 @@ MIN_WAIT_S: Final = 0.6
 MAX_WAIT_S: Final = 3.0
 """A few chunks in so long do no network any harm, and on a bad radio most of them are lost."""
 
+DOUBT_S: Final = 0.1
+"""From the first acknowledgement after a silence until what was under way before it counts as lost,
+if none of that is acknowledged: answers that were only late come one after the other."""
+
 PROBES: Final = 3
 """Chunks that are sent again after a silence: of one alone, or of its answer, a radio that loses
 three in ten loses half."""
@@ -46,7 +50,7 @@ class Window:
     """`count` chunks, of which `limit` may lie beyond the last one acknowledged."""
 
     __slots__ = (
-        "_again", "_genuine_from_s", "_limit", "_order", "_probe_order", "_probes",
+        "_again", "_decide_s", "_limit", "_order", "_probe_order", "_probes",
         "_probes_in_row", "_quiet_since_s", "_received", "_recovered", "_rtt_least_s", "_rtt_s",
         "_rtt_swing_s", "_sent", "_size", "_timed", "_timed_s", "_top_size", "_wait_s", "arrived",
         "count", "next", "progress_s", "resent",
@@ -77,7 +81,7 @@ class Window:
         self._probes_in_row = 0
         self._probes = 0
         self._probe_order = 0
-        self._genuine_from_s = 0.0
+        self._decide_s = 0.0
         self._timed = 0
         self._timed_s = 0.0
         self._rtt_s = self._rtt_swing_s = 0.0
@@ -143,9 +147,9 @@ class Window:
             return True  # overtaken by a newer one
         sent = self._sent
         newest = count = 0
-        # What was sent again at the end of a silence and is acknowledged sooner than its way takes
-        # was not needed: the first copy has arrived, which says nothing of what was sent between.
-        top = self._order if now_s >= self._genuine_from_s else self._probe_order
+        # Whether a chunk that was sent again after a silence arrived by its first copy or by the
+        # second nobody can tell, and only the second means that what was sent between is lost.
+        top = self._probe_order if self._probes_in_row else self._order
         if arrived > self.arrived:
             for chunk in range(self.arrived + 1, arrived + 1):
                 order = sent.pop(chunk, 0)
@@ -177,9 +181,12 @@ class Window:
                 self._timed = 0
                 self._measure(now_s - self._timed_s)
             self._adapt(count, newest)
-            if newest and self._probes_in_row:
-                self._probes_in_row = 0
-                self._set_wait()
+            if self._probes_in_row:
+                if newest:
+                    # What was sent before the silence has arrived: only the answers were late.
+                    self._end_silence()
+                elif not self._decide_s:
+                    self._decide_s = now_s + DOUBT_S
         return True
 
     def _adapt(self, count: int, newest: int) -> None:
@@ -230,6 +237,8 @@ class Window:
     def on_time(self, now_s: float) -> None:
         """After a silence the first open chunks may be sent again, whatever is under way."""
         sent = self._sent
+        if self._decide_s and now_s >= self._decide_s:
+            self._take_for_lost()
         if not sent or now_s < self._quiet_since_s + self._wait_s:
             return
         first = self.arrived + 1
@@ -240,12 +249,24 @@ class Window:
         self._again.extendleft(reversed(probes))
         self._probes = PROBES
         self._probes_in_row += 1
-        self._probe_order = self._order
-        # Only the first time in a row: with a wrong idea of the way it would never go on.
-        is_known = bool(self._rtt_s) and self._probes_in_row == 1
-        self._genuine_from_s = now_s + 0.8 * self._rtt_least_s if is_known else 0.0
+        if self._probes_in_row == 1:
+            self._probe_order = self._order
         self._quiet_since_s = now_s
         self._wait_s = min(2 * self._wait_s, MAX_WAIT_S)
         self._timed = 0
         if self._size > MIN_CHUNKS:
             self._shrink(self._size / 2)
+
+    def _take_for_lost(self) -> None:
+        """Only what was sent again has arrived: the rest of what was under way before is lost."""
+        sent = self._sent
+        lost = [chunk for chunk, order in sent.items() if order <= self._probe_order]
+        for chunk in lost:
+            del sent[chunk]
+        self._again.extend(lost)
+        self._end_silence()
+
+    def _end_silence(self) -> None:
+        self._probes_in_row = 0
+        self._decide_s = 0.0
+        self._set_wait()
