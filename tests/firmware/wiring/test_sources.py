@@ -256,7 +256,8 @@ def test_functions_are_found_before_their_use_in_classes_and_in_other_files() ->
 def test_the_interval_of_an_event_is_that_of_its_loop(code: str, interval_s: float) -> None:
     before = "unsigned long last; const auto work = 1;\nconst unsigned long EVERY = 30000;"
     before += "\nconst auto PAUSE = 7s; const std::chrono::milliseconds HALF = 500ms;"
-    before += '\nvoid tell() { Particle.publish("e"); }'
+    if "tell" in code:
+        before += '\nvoid tell() { Particle.publish("e"); }'
     (event,) = image_of(in_loop(code, before)).events
     assert (event.name, event.interval_s) == ("e", interval_s)
 
@@ -306,6 +307,17 @@ def test_what_cannot_be_read_is_said(code: str, said: str) -> None:
     (message,) = reading.messages
     assert message.startswith("app.ino:")
     assert said in message
+
+
+def test_what_a_handler_publishes_is_said_to_be_left_out() -> None:
+    before = 'int call(String arg) { Particle.publish("called"); return 1; }'
+    reading = read(in_setup('Particle.function("call", call);', before))
+    assert reading.image is not None
+    assert reading.image.events == ()
+    assert reading.messages == (
+        "app.ino:1:33: warning: Particle.publish() is not reached from setup() or loop(), as far"
+        " as can be read: left out",
+    )
 
 
 def test_a_place_is_file_line_and_column() -> None:

@@ -9,11 +9,11 @@ import msgspec
 from cyan.firmware.wiring.assembly import assemble
 from cyan.firmware.wiring.declarations import Declarations, read_declarations
 from cyan.firmware.wiring.diagnostics import FaultyFileError, Report
-from cyan.firmware.wiring.lexer import Place, UnterminatedError, split_lines
+from cyan.firmware.wiring.lexer import Place, Token, UnterminatedError, split_lines
 from cyan.firmware.wiring.names import Names
 from cyan.firmware.wiring.preprocessor import Macros, preprocess
 from cyan.firmware.wiring.spans import Span, pair_brackets
-from cyan.firmware.wiring.walk import Walk
+from cyan.firmware.wiring.walk import CLOUD, CLOUD_CALLS, Walk
 from cyan.wire.simulated import Image
 
 HEADERS: Final = frozenset({".h", ".hpp", ".hh", ".hxx"})
@@ -38,15 +38,24 @@ class Reading(msgspec.Struct, frozen=True):
 def read_project(files: Mapping[str, bytes], known: Mapping[str, int] | None = None) -> Reading:
     """Reads the files of a project, by their paths; `known` are macros of the platform."""
     report, declarations = Report(), Declarations()
+    calls: list[Token] = []
     macros = Macros({"PARTICLE": 1, "SPARK": 1, "__cplusplus": 201703, **(known or {})})
     for path in sorted(files, key=_order):
         if _is_compiled(PurePosixPath(path)):
-            _read_file(path, files[path], macros, declarations, report)
+            tokens = _read_file(path, files[path], macros, declarations, report)
+            calls += [] if _is_library(path) else _cloud_calls(tokens)
     names = Names(declarations)
     image, product_id = None, None
     if not report.has_errors and _has_main(files, declarations, report):
         walk = Walk(declarations, names, report)
         walk.run()
+        for token in calls:
+            if token.place not in walk.reached:
+                report.warn(
+                    token,
+                    f"Particle.{token.text}() is not reached from setup() or loop(), as far as can"
+                    " be read: left out",
+                )
         image, product_id = assemble(walk, declarations, names, report)
     is_sound = not report.has_errors
     messages = tuple(map(str, report.diagnostics))
@@ -68,8 +77,10 @@ def _order(path: str) -> tuple[bool, bool, str]:
 
 def _read_file(
     path: str, content: bytes, macros: Macros, declarations: Declarations, report: Report
-) -> None:
-    is_library = PurePosixPath(path).parts[0] == LIBRARIES
+) -> list[Token]:
+    """Its tokens, as far as it makes sense."""
+    is_library = _is_library(path)
+    tokens: list[Token] = []
     text = content.decode("utf-8", errors="replace")
     try:
         lines = split_lines(text, path)
@@ -84,6 +95,20 @@ def _read_file(
         pass
     if is_library:
         report.soften(path)
+    return tokens
+
+
+def _is_library(path: str) -> bool:
+    return PurePosixPath(path).parts[0] == LIBRARIES
+
+
+def _cloud_calls(tokens: list[Token]) -> list[Token]:
+    """`Particle.publish` and its kin, wherever they stand."""
+    return [
+        token
+        for of, dot, token in zip(tokens, tokens[1:], tokens[2:], strict=False)
+        if of.text in CLOUD and dot.is_mark(".") and token.text in CLOUD_CALLS
+    ]
 
 
 def _has_main(files: Mapping[str, bytes], declarations: Declarations, report: Report) -> bool:

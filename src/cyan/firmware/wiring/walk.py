@@ -25,7 +25,7 @@ from cyan.firmware.wiring.expressions import (
     formatted,
     joined,
 )
-from cyan.firmware.wiring.lexer import Kind, Token
+from cyan.firmware.wiring.lexer import Kind, Place, Token
 from cyan.firmware.wiring.names import Locals, Names
 from cyan.firmware.wiring.spans import Span
 from cyan.firmware.wiring.statements import Branches, If, Loop, Other, Plain, Return, Statement
@@ -38,7 +38,8 @@ DEFAULT_INTERVAL_S: Final = 1.0
 """Of a loop without a delay that can be read: Device OS lets one event a second through on average
 (platform-semantics.md §6.1)."""
 
-_CLOUD: Final = frozenset({"Particle", "Spark"})
+CLOUD: Final = frozenset({"Particle", "Spark"})
+CLOUD_CALLS: Final = frozenset({"function", "variable", "subscribe", "publish"})
 _PRINTS: Final = {"snprintf": 2, "sprintf": 1}
 """Where the format stands among the arguments."""
 
@@ -95,6 +96,8 @@ class Walk:
         self.subscriptions: list[Registration] = []
         self.publications: list[Publication] = []
         self.drifts: dict[str, Drift] = {}
+        self.reached: set[Place] = set()
+        """Where calls of the cloud were met."""
 
     def run(self) -> None:
         """setup(), loop(), then the timers that were made."""
@@ -276,7 +279,7 @@ class Walk:
             of = tokens[index - 2] if index > span.start + 1 else None
             inside = span.inside(index + 1)
             is_member = before is not None and before.is_mark(".", "->")
-            if is_member and of is not None and of.text in _CLOUD:
+            if is_member and of is not None and of.text in CLOUD:
                 self._cloud(token, inside.split(","), context, local)
             elif token.text in _PRINTS and not is_member:
                 self._print(token.text, inside.split(","), local)
@@ -313,8 +316,9 @@ class Walk:
             "variable": self.variables,
             "subscribe": self.subscriptions,
         }
-        if token.text not in lists and token.text != "publish":
+        if token.text not in CLOUD_CALLS:
             return
+        self.reached.add(token.place)
         if not arguments:
             self._report.error(token, f"Particle.{token.text}() without a name")
             return
