@@ -113,9 +113,15 @@
     delete form.dataset.isConfirmed;
     // A second click would send it twice.
     const button = event.submitter;
-    if (button && form.method === "post" && !form.matches("[hx-post]")) {
-      button.setAttribute("aria-busy", "true");
-      setTimeout(() => { button.disabled = true; });
+    if (form.method === "post" && !form.matches("[hx-post]")) {
+      if (button) {
+        button.setAttribute("aria-busy", "true");
+        setTimeout(() => { button.disabled = true; });
+      }
+      // The page is left: its streams end here, before signing out ends them there as an error.
+      for (const part of document.querySelectorAll("[sse-connect]")) {
+        htmx.trigger(part, "htmx:beforeCleanupElement");
+      }
     }
   }, true);
 
