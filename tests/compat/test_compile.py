@@ -65,6 +65,12 @@ def test_a_single_file_and_a_chosen_release_are_compiled(cli: ParticleCli) -> No
     cli.succeed("compile", "p2", "app.ino", "--saveTo", "app.bin")
     module = parse_module((cli.home / "app.bin").read_bytes())
     assert (module.platform_id, module.product_version) == (32, None)
+    said = cli.succeed("compile", "boron", "app.ino", "--saveTo", "app.bin", "--target", "4.2.0")
+    assert "Targeting version: 4.2.0" in said
+    (needs,) = parse_module((cli.home / "app.bin").read_bytes()).dependencies
+    assert needs.version == 4200
+    refused = cli.run("compile", "boron", "app.ino", "--target", "9.9.9")
+    assert "Invalid build target version" in refused.output + refused.errors
 
 
 def test_errors_are_shown_as_the_compiler_wrote_them(project: ParticleCli) -> None:
