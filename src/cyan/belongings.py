@@ -16,7 +16,6 @@ from cyan.devices.store import devices_claim_code, devices_device, devices_regis
 from cyan.devices.transferstore import devices_transfer
 from cyan.environment.store import environment_layer
 from cyan.firmware.binariesstore import firmware_binary
-from cyan.firmware.store import firmware_attempts
 from cyan.ledgers.store import ledgers_definition, ledgers_instance, ledgers_version
 from cyan.libraries.store import libraries_upload
 from cyan.plans.store import plans_account
@@ -54,7 +53,6 @@ def account_uses() -> list[AccountUse]:
             devices_transfer.c.owner_id,
             devices_transfer.c.requester_id,
             environment_layer.c.owner_id,
-            firmware_attempts.c.user_id,
             firmware_binary.c.owner_id,
             ledgers_definition.c.owner_id,
             libraries_upload.c.owner_id,
