@@ -64,7 +64,9 @@ def _compare(settings: Settings, folder: Path, server: Child, fleet: Fleet, size
             server.say(json.dumps(order))
             _until_finished(fleet, receivers)
         meters.append(meter)
-        grown.append(server.next_answer()["grown_bytes"])
+        told = server.next_answer()
+        meter.server_s = told["cpu_s"]
+        grown.append(told["grown_bytes"])
         shares.append(receivers.payload_bytes / (size * devices))
     rate, floor = rate_of(meters, count), rate_of(floors, count)
     what = f"chunks of {CHUNK_BYTES} bytes to {devices} device{'s' if devices > 1 else ''} at once"
@@ -125,5 +127,6 @@ def _floor(core: str, devices: int, count: int, folder: Path) -> Meter:
                         if not got[host] % ACK_EVERY:
                             hosts.send(host, ack)
                     hosts.flush()
-            floor.next_answer()
+            # Its own clock: the system counts in hundredths of a second.
+            meter.server_s = floor.next_answer()["cpu_s"]
     return meter

@@ -3,7 +3,7 @@
 from random import Random
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cyan.gateway.conversation.ota.window import MAX_WAIT_S, MIN_CHUNKS, Window
@@ -134,6 +134,7 @@ def test_a_device_with_a_small_window_gets_no_more_than_that() -> None:
     assert window.arrived == 50
 
 
+@settings(deadline=None)
 @given(st.integers(1, 60), st.floats(0, 0.5), st.integers(0, 10_000), st.integers(1, LIMIT))
 def test_any_network_delivers(count: int, loss: float, seed: int, limit: int) -> None:
     run(count, loss, seed=seed, limit=limit, swing_s=0.1)

@@ -305,7 +305,9 @@ class Updates:
         if self._pacer.has_limit:
             self._pacer.wait(one)
         elif not one.done.done():
-            room = min(one.link.chunk_room(), BURST)
+            room = one.link.chunk_room()
+            if room > BURST:
+                room = BURST
             sent = self._send(one, room, now_s)
             if sent == BURST:
                 # The others first.

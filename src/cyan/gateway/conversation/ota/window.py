@@ -99,7 +99,12 @@ class Window:
     def take(self, room: int, now_s: float) -> Sequence[int]:
         """The chunks to send now, at most `room`; none while the window is full. Hot path."""
         sent = self._sent
-        room = min(room, max(int(self._size) - len(sent), self._probes))
+        # Without min and max, which cost as much as all the rest.
+        allowed = int(self._size) - len(sent)
+        if allowed < self._probes:
+            allowed = self._probes
+        if allowed < room:
+            room = allowed
         if room <= 0:
             return ()
         self._probes = 0
@@ -117,7 +122,11 @@ class Window:
                     self._timed = 0
             self.resent += len(taken)
         first = self.next
-        end = min(first + room - len(taken), self.count + 1, self.arrived + self._limit + 1)
+        end = first + room - len(taken)
+        if end > self.count:
+            end = self.count + 1
+        if end > self.arrived + self._limit:
+            end = self.arrived + self._limit + 1
         if end > first:
             self.next = end
             if not self._timed:
@@ -202,17 +211,17 @@ class Window:
             self._again.append(chunk)
         if last_lost > self._recovered:
             self._shrink(self._size * SHRINK)
-        elif newest > self._recovered and self._size < self._limit and not self._is_queueing:
+        elif (
+            newest > self._recovered
+            and self._size < self._limit
+            # Else chunks wait somewhere on their way: more of them would only wait longer, or be
+            # lost there.
+            and self._rtt_s <= 2 * self._rtt_least_s + QUEUE_S
+        ):
             if self._size < self._top_size:
                 self._size = min(self._size + count, self._limit)
             else:
                 self._size += count / self._size
-
-    @property
-    def _is_queueing(self) -> bool:
-        """Whether chunks wait somewhere on their way: more of them would only wait longer, or be
-        lost there."""
-        return self._rtt_s > 2 * self._rtt_least_s + QUEUE_S
 
     def _shrink(self, size: float) -> None:
         # A device may allow less than what is least here.
