@@ -53,9 +53,13 @@ def download(cli: ParticleCli, platform_id: int, version: str) -> Any:
 def test_versions_are_listed_and_one_is_looked_at(server: Server, api_js: ParticleApi) -> None:
     token = server.ready.access_token
     listed = api_js.call("listDeviceOsVersions", platformId=BORON, page=1, perPage=100, auth=token)
-    assert [each["version"] for each in listed["body"]["versions"]] == ["6.2.0"]
-    by_number = api_js.call("listDeviceOsVersions", internalVersion=6200, auth=token)
-    assert by_number["body"] == listed["body"]
+    # Beside it stands what the compiler for simulated devices can make.
+    versions = [each["version"] for each in listed["body"]["versions"]]
+    assert (versions[0], versions.count("6.2.0")) == ("6.2.0", 1)
+    by_number = api_js.call(
+        "listDeviceOsVersions", platformId=BORON, internalVersion=6200, auth=token
+    )
+    assert by_number["body"]["versions"] == listed["body"]["versions"][:1]
     found = api_js.call("getDeviceOsVersion", version="latest", platformId=BORON, auth=token)
     assert [each["filename"] for each in found["body"]["modules"]] == list(MODULES)
     missing = api_js.refusal("getDeviceOsVersion", version="1.0.0", platformId=BORON, auth=token)
