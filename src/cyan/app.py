@@ -1,13 +1,10 @@
 """The composition root: configuration to parts, parts to a server that runs."""
 
 import asyncio
-import contextlib
 import dataclasses
-import gc
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
 
 import structlog
 from starlette.types import ASGIApp
@@ -77,6 +74,7 @@ from cyan.firmware.flashing import Flashing
 from cyan.firmware.images import Images
 from cyan.firmware.records import Records
 from cyan.firmware.repair import Repair
+from cyan.garbage import no_collections, settle_memory
 from cyan.gateway.adoption import REMEMBER_MS
 from cyan.gateway.calls import DeviceLinks
 from cyan.gateway.gateway import Gateway
@@ -112,9 +110,6 @@ from cyan.secrets import api as secrets_api
 from cyan.secrets.service import Secrets
 from cyan.wire.lightssl.handshake import DEVICE_KEY_BYTES
 from cyan.wire.server_key import EC_KEY_BYTES
-
-GC_THRESHOLDS: Final = (20_000, 20, 50)
-"""Allocations of containers before a collection of the young; then how many for the next older."""
 
 LogFactory = Callable[[Database, Clock], EventLog]
 
@@ -394,27 +389,6 @@ def _jobs(parts: Parts) -> list[Coroutine[None, None, None]]:
     ]
 
 
-@contextlib.contextmanager
-def _no_collections() -> Iterator[None]:
-    """While sessions are adopted nothing becomes garbage; looking for it took a fifth of the time,
-    with 100,000 of them."""
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.enable()
-
-
-def _settle_memory() -> None:
-    """What exists at start stays: the collector need not look at it again, and seldom at the rest.
-
-    Links hold no cycles, so that without this it took 5 % of the time under load and found nothing.
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(*GC_THRESHOLDS)
-
-
 class Server:
     """A server that runs: sockets bound, sessions adopted, API answering."""
 
@@ -452,7 +426,7 @@ class Server:
             opened.getsockname()[1] for opened in (udp, tcp, http)
         )
         raise_file_limit()
-        with _no_collections():
+        with no_collections():
             # Where a port of 0 took any free one, people are told the one that it is.
             config = dataclasses.replace(
                 config,
@@ -485,7 +459,7 @@ class Server:
         serving = asyncio.create_task(server.serve(sockets=[http]))
         try:
             await server.has_started(serving)
-            _settle_memory()
+            settle_memory()
             _log.info(
                 "server.ready",
                 http_port=self.http_port,
