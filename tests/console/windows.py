@@ -8,8 +8,7 @@ from typing import Final
 import pytest
 from playwright.sync_api import Browser, Page, StorageState, expect, sync_playwright
 
-from tests.system.people import PASSWORD
-from tests.system.processes import Server
+from tests.system.people import PASSWORD, HasApi
 
 PATIENCE_MS: Final = 20_000
 """Generous for a busy machine."""
@@ -37,7 +36,9 @@ def chromium() -> Iterator[Browser]:
 
 
 @contextmanager
-def window(browser: Browser, server: Server, username: str | None = None) -> Iterator[Page]:
+def window(
+    browser: Browser, server: HasApi, username: str | None = None, password: str = PASSWORD
+) -> Iterator[Page]:
     """A window of its own, with the cookies of nobody else; of a person who has signed in."""
     faults: list[str] = []
     known = (server.api_url, username or "")
@@ -70,7 +71,7 @@ def window(browser: Browser, server: Server, username: str | None = None) -> Ite
         if username is not None and known not in _cookies:
             page.goto("/console/sign-in")
             page.get_by_label("E-mail address").fill(username)
-            page.get_by_label("Password").fill(PASSWORD)
+            page.get_by_label("Password").fill(password)
             page.get_by_role("button", name="Sign in").click()
             page.get_by_role("navigation", name="Rooms").wait_for()
             _cookies[known] = context.storage_state()

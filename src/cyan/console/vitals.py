@@ -122,8 +122,8 @@ def _charts(device: Device, records: list[Record], from_ms: int, to_ms: int) -> 
         values = [None if sample is None else getattr(sample, name) for sample in stretches]
         known = [value for value in values if value is not None]
         if known:
-            # One stretch alone is drawn as a line too.
-            drawn = values * 2 if len(values) == 1 else values
+            # One alone is drawn as a line, or it would be a dot that nobody sees.
+            drawn: list[float | None] = [*known, *known] if len(known) == 1 else values
             found.append(Chart(title, units, drawn, known[-1], low, high))
     return found
 
