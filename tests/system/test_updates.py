@@ -4,6 +4,7 @@ are killed in the middle, and what people are told (acceptance rows 19 and 52)."
 import random
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
 from hashlib import sha256
@@ -67,6 +68,27 @@ class Fleet:
             assert answer.status_code == 200, answer.text
             assert answer.json()["status"] == "Update started"
             self.updates[device_id] = answer.json()["update_id"]
+
+    def try_all(self, seed: int) -> None:
+        """The same, all at once, whatever the answers are."""
+
+        def flash(device_id: str) -> None:
+            image = make_application(self.platforms[device_id], seed)
+            self._client.put(f"/v1/devices/{device_id}", files={"file": ("a.bin", image)})
+
+        with ThreadPoolExecutor() as pool:
+            list(pool.map(flash, self.platforms))
+
+    def newest(self) -> list[Update]:
+        """The last update of every board."""
+        paths = [f"/v1/devices/{device_id}/firmware/updates" for device_id in self.platforms]
+        return [self._client.get(path).raise_for_status().json()["updates"][0] for path in paths]
+
+    def wait_until_online(self) -> None:
+        def are_online() -> bool:
+            return all(device["online"] for device in self._client.get("/v1/devices").json())
+
+        wait_until(are_online, "every board is online", DONE_WITHIN_S)
 
     def look(self, device_id: str) -> Update:
         update = self.updates[device_id]
