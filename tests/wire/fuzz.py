@@ -548,6 +548,9 @@ TARGETS: Final[dict[str, Target]] = {
     "module.assets.decode_asset": Target(decode_asset, _MODULES),
     "module.assets.decode_asset (sealed)": Target(_on_module(decode_asset), _MODULES),
     "simulated.decode_image": Target(
+        simulated.decode_image, tuple(simulated.MAGIC + body for body in _IMAGES)
+    ),
+    "simulated.decode_image (magic)": Target(
         lambda data: simulated.decode_image(simulated.MAGIC + data), _IMAGES
     ),
     "bundle.read_bundle": Target(

@@ -137,6 +137,8 @@ def decode_image(body: bytes | memoryview) -> Image:
         raise MalformedError("no image of the simulated platform")
     if len(body) > MAX_IMAGE_BYTES:
         raise MalformedError(f"the image has {len(body)} bytes, the most is {MAX_IMAGE_BYTES}")
+    if len(body) < len(MAGIC):
+        raise MalformedError("the image ends before its version")
     if body[len(MAGIC) - 1] != MAGIC[-1]:
         raise MalformedError(f"an image of version {body[len(MAGIC) - 1]}, not {MAGIC[-1]}")
     try:
