@@ -89,6 +89,32 @@ async def test_a_device_that_restarts_with_the_old_application_makes_it_failed(
     assert works.says() == ["started ", "success ", "failed "]
 
 
+async def test_what_a_device_reports_meanwhile_is_shown_and_told_at_the_deadline(
+    works: Works,
+) -> None:
+    board = works.board()
+    board.acts.append(confirm_only)
+    attempt = await works.flash(make_application())
+    found = "So far the device reports no user part 1."
+    await reach(lambda: works.now(attempt).obstacle == found)
+    assert works.now(attempt).state is State.VERIFYING
+    works.clock.advance(VERIFY_MS / 1000 + 1)
+    await works.attempts.sweep()
+    assert (works.now(attempt).detail or "").endswith(f"within 10 minutes. {found}")
+
+
+async def test_events_tell_the_product_version_that_the_device_runs(works: Works) -> None:
+    works.board()
+    works.db.write_blocking(
+        lambda connection: description.store_hello(
+            connection, LAMP, platform_id=13, product_id=13, product_version=4,
+            system_version=6200, at_ms=works.clock.now_ms(), ip_address="192.0.2.7",
+        )
+    )  # fmt: skip
+    await works.ended(await works.flash(make_application()))
+    assert works.versions == [4, 4]
+
+
 async def test_a_device_that_has_confirmed_and_says_nothing_is_asked_what_it_runs(
     works: Works,
 ) -> None:

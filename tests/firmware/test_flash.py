@@ -160,6 +160,30 @@ async def test_one_update_of_a_device_at_a_time(door: Door) -> None:
     assert settling.status_code == 200
 
 
+async def test_two_requests_at_once_begin_one_update(door: Door) -> None:
+    board = door.works.board()
+    answers = await asyncio.gather(
+        *(door.flash(("app.bin", make_application(text))) for text in ("one", "two"))
+    )
+    assert sorted(answer.status_code for answer in answers) == [200, 409]
+    await door.until_idle()
+    assert len(board.sent) == 1
+
+
+async def test_older_updates_are_on_the_next_page(door: Door) -> None:
+    door.works.board()
+    for number in range(3):
+        door.works.clock.advance(60)
+        await door.works.ended(await door.works.flash(make_application(str(number))))
+    newest = await door.updates()
+    path = f"/v1/devices/{LAMP}/firmware/updates"
+    headers = door.works.ada.headers
+    older = await door.client.get(path, params={"before": str(newest[0]["id"])}, headers=headers)
+    assert older.json()["updates"] == newest[1:]
+    unknown = await door.client.get(path, params={"before": "0"}, headers=headers)
+    assert unknown.status_code == 404
+
+
 async def test_an_application_that_takes_no_updates_is_not_overridden(door: Door) -> None:
     board = door.works.board()
     door.works.db.write_blocking(

@@ -66,6 +66,8 @@ class Works:
     shelf: Shelf
     events: list[tuple[str, bytes | None, UserId | None]] = field(default_factory=list)
     progress: list[UpdateProgressed] = field(default_factory=list)
+    versions: list[int] = field(default_factory=list)
+    """The product versions of these events."""
     repairs: list[NewAttempt] = field(default_factory=list)
 
     @property
@@ -147,10 +149,17 @@ def make_works(db: Database, clock: HandClock, bus: Bus, cast: "Cast | Works") -
     records = Records(db, clock, bus)
     events: list[tuple[str, bytes | None, UserId | None]] = []
     repairs: list[NewAttempt] = []
+    versions: list[int] = []
 
     def emit(
-        name: str, data: bytes | None, device_id: DeviceId | None, owner_id: UserId | None
+        name: str,
+        data: bytes | None,
+        device_id: DeviceId | None,
+        owner_id: UserId | None,
+        *,
+        version: int = 0,
     ) -> None:
+        versions.append(version)
         events.append((name, data, owner_id))
 
     async def repair(device_id: DeviceId, system: SystemDescribe) -> NewAttempt | None:
@@ -186,6 +195,7 @@ def make_works(db: Database, clock: HandClock, bus: Bus, cast: "Cast | Works") -
         shelf=shelf,
         events=events,
         repairs=repairs,
+        versions=versions,
     )
     bus.subscribe(UpdateProgressed, works.progress.append)
     return works

@@ -280,11 +280,12 @@ def _lateness(attempt: Attempt, now_ms: int) -> tuple[Reason, str] | None:
     age_ms = now_ms - attempt.changed_at_ms
     if attempt.state is State.VERIFYING:
         if age_ms > VERIFY_MS:
-            return (
-                Reason.NOT_VERIFIED,
+            why = (
                 "The device had the whole file, but did not report that it runs it within"
-                f" {VERIFY_MS // 60_000} minutes.",
+                f" {VERIFY_MS // 60_000} minutes."
             )
+            found = "" if attempt.obstacle is None else f" {attempt.obstacle}"
+            return Reason.NOT_VERIFIED, why + found
         return None
     is_flash = attempt.cause is Cause.FLASH and attempt.state in (State.QUEUED, State.WAITING)
     if is_flash and age_ms > BEGIN_MS and attempt.obstacle is not None:

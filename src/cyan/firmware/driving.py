@@ -35,6 +35,7 @@ from cyan.firmware.model import Attempt, Cause, NewAttempt, Reason, State, may_f
 from cyan.firmware.records import Records
 from cyan.firmware.verdicts import DAMAGED, UPDATES_DISABLED, is_met, report_of, sentence_of
 from cyan.wire.describe import SystemDescribe
+from cyan.wire.module import NO_PRODUCT
 
 FLASH_EVENT: Final = "spark/flash/status"
 STARTED: Final = b"started "
@@ -72,7 +73,13 @@ class Emit(Protocol):
     """A system event of a device, for the streams of people; `EventService.emit`."""
 
     def __call__(
-        self, name: str, data: bytes | None, device_id: DeviceId | None, owner_id: UserId | None
+        self,
+        name: str,
+        data: bytes | None,
+        device_id: DeviceId | None,
+        owner_id: UserId | None,
+        *,
+        version: int = 0,
     ) -> None: ...
 
 
@@ -369,6 +376,7 @@ class Drive:
                 why = f"The device has restarted without the update: {found}."
                 await self._fail(attempt, Reason.NOT_VERIFIED, why)
                 return True
+            await self._hold(attempt, f"So far {report_of(attempt.goal, system)}.")
         if not await self._is_nudged(
             self._means.patience.ask_soon_s
             if self.has_restarted
@@ -431,7 +439,15 @@ class Drive:
             self._on_news(failed)
 
     def _say(self, name: str, data: bytes) -> None:
-        self._means.emit(name, data, self._device_id, self._means.owner_of(self._device_id))
+        device = find_device(self._means.db, self._device_id)
+        version = NO_PRODUCT if device is None else device.product_version
+        self._means.emit(
+            name,
+            data,
+            self._device_id,
+            self._means.owner_of(self._device_id),
+            version=0 if version in (None, NO_PRODUCT) else version,
+        )
 
 
 def is_switched_off(device: Device) -> bool:

@@ -7,7 +7,7 @@ from typing import Final
 import msgspec
 
 from cyan.core.errors import ConflictError, CyanError
-from cyan.core.ids import UserId
+from cyan.core.ids import DeviceId, UserId
 from cyan.core.ports import DeviceOfflineError, DeviceTimeoutError, FirmwareLink, UpdateLimits
 from cyan.devices.model import Device
 from cyan.devices.releases import release_of
@@ -97,6 +97,7 @@ class Flashing:
         self._link = link
         self._binaries = binaries
         self._begin_within_s = begin_within_s
+        self._beginning: set[DeviceId] = set()
 
     async def flash(self, caller: Caller, device: Device, upload: Upload) -> Flashed:
         """Begin to send; returns once bytes flow.
@@ -106,6 +107,15 @@ class Flashing:
         InvalidSourcesError, NoCompilerError, CompileError, CompilerBusyError; DeviceTimeoutError
         when the device does not agree in time, and NotBegunError when it refuses.
         """
+        if device.id in self._beginning:
+            raise UpdateRunsError
+        self._beginning.add(device.id)
+        try:
+            return await self._flash(caller, device, upload)
+        finally:
+            self._beginning.discard(device.id)
+
+    async def _flash(self, caller: Caller, device: Device, upload: Upload) -> Flashed:
         self._check_ready(device)
         files, said = await self._files(caller, device, upload)
         limits = self._check_ready(device)
