@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from itertools import count
+from itertools import count, cycle
 from random import Random
 from typing import Final
 
@@ -90,7 +90,7 @@ class FarDevice:
     survives with its session (device-protocol.md §1.4.6).
     """
 
-    _ports = count(FIRST_PORT)
+    _ports = cycle(range(FIRST_PORT, 0x10000))
 
     def __init__(
         self,

@@ -1,5 +1,7 @@
 """What a body may be, and what a bad one is told."""
 
+import gzip
+
 import httpx
 import msgspec
 import pytest
@@ -89,6 +91,17 @@ async def test_a_bad_body_is_told_what_is_wrong(
     assert answer.status_code == status
     assert answer.json()["ok"] is False
     assert words in answer.json()["error_description"]
+
+
+async def test_a_compressed_body_is_refused_before_it_is_taken_for_damaged_json(
+    client: httpx.AsyncClient,
+) -> None:
+    headers = {"content-type": "application/json", "content-encoding": "GZIP"}
+    answer = await client.post("/echo", content=gzip.compress(b"{}"), headers=headers)
+    assert answer.status_code == 415
+    assert "without Content-Encoding" in answer.text
+    headers["content-encoding"] = "identity"
+    assert (await client.post("/echo", content=b"{}", headers=headers)).status_code == 200
 
 
 async def test_a_body_over_the_limit_is_refused_whether_it_says_its_length_or_not(

@@ -68,6 +68,13 @@ async def parse(request: Request, content: bytes) -> tuple[dict[str, object], Fo
     """
     if not content:
         return {}, None
+    coding = request.headers.get("content-encoding", "identity").strip().lower()
+    if coding != "identity":
+        raise described(
+            415,
+            "unsupported_media_type",
+            f"The body is encoded as {coding[:80]}; send it without Content-Encoding.",
+        )
     kind = media_type(request)
     try:
         if kind == URLENCODED:
