@@ -25,6 +25,8 @@ from cyan.core.ids import DeviceId
 from cyan.core.ports import Image, UpdateStage
 
 LEVEL = "warning"
+LOOK_EVERY_S = 0.05
+"""At the memory."""
 
 
 async def _send(parts: Parts, devices: list[str], data: bytes) -> dict[str, float]:
@@ -33,13 +35,17 @@ async def _send(parts: Parts, devices: list[str], data: bytes) -> dict[str, floa
     process = psutil.Process()
     before = process.memory_info().rss
     highest = before
-    sending = 0.0
+    sending = looked = 0.0
 
     def on_progress(stage: UpdateStage, confirmed: int) -> None:
-        nonlocal sending, highest
+        nonlocal sending, looked, highest
+        now = time.perf_counter()
         if stage is UpdateStage.SENDING and not sending:
-            sending = time.perf_counter()
-        highest = max(highest, process.memory_info().rss)
+            sending = now
+        if now - looked >= LOOK_EVERY_S:
+            # To ask for it costs as much as to send some chunks.
+            looked = now
+            highest = max(highest, process.memory_info().rss)
 
     cpu = time.process_time()
     began = time.perf_counter()
