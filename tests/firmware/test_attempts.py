@@ -180,6 +180,18 @@ async def test_an_interrupted_update_waits_for_its_device(works: Works) -> None:
     assert (await works.ended(attempt)).state is State.DONE
 
 
+async def test_a_lost_fact_is_made_good(works: Works) -> None:
+    board = works.board()
+    board.acts.append(break_off(700))
+    attempt = await works.flash(make_application())
+    await works.until(attempt, State.SENDING)
+    board.go_offline()
+    await reach(lambda: not works.attempts._tasks)
+    board.is_online = True
+    await works.attempts.sweep()
+    assert (await works.ended(attempt)).state is State.DONE
+
+
 async def test_tries_that_bring_nothing_have_an_end(works: Works) -> None:
     board = works.board()
     board.acts.extend([break_off(0)] * (MAX_IDLE_TRIES + 5))

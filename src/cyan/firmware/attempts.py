@@ -16,7 +16,7 @@ from cyan.devices.model import (
     DeviceStarted,
     UpdatesSwitched,
 )
-from cyan.devices.presence import DeviceOnline
+from cyan.devices.presence import DeviceOnline, DeviceResumed
 from cyan.devices.registry import find_device
 from cyan.firmware.driving import (
     FAILED,
@@ -77,6 +77,7 @@ class Attempts:
         bus = self._bus
         bus.subscribe(DeviceOnline, lambda fact: self._on_start(fact.device_id))
         bus.subscribe(DeviceStarted, lambda fact: self._on_start(fact.device_id))
+        bus.subscribe(DeviceResumed, self._on_resumed)
         bus.subscribe(DeviceDescribed, self._on_described)
         bus.subscribe(UpdatesSwitched, lambda fact: self._wake_open(fact.device_id))
         bus.subscribe(DeviceReleased, lambda fact: self._on_owner(fact.device_id))
@@ -182,8 +183,11 @@ class Attempts:
         return failed
 
     async def sweep(self) -> None:
-        """End what has passed its deadline."""
+        """End what has passed its deadline, and go on where a fact was lost."""
         now_ms = self._means.clock.now_ms()
+        for device_id in self._open - self._drives.keys():
+            if self._means.is_online(device_id):
+                self._wake(device_id)
         for attempt in self.records.unchanged_since(now_ms - min(BEGIN_MS, VERIFY_MS, WAIT_MS)):
             late = _lateness(attempt, now_ms)
             if late is not None:
@@ -197,6 +201,13 @@ class Attempts:
             drive.on_start()
         else:
             self._wake_open(device_id)
+
+    def _on_resumed(self, fact: DeviceResumed) -> None:
+        drive = self._drives.get(fact.device_id)
+        if drive is not None:
+            drive.on_resumed()
+        else:
+            self._wake_open(fact.device_id)
 
     def _on_described(self, fact: DeviceDescribed) -> None:
         drive = self._drives.get(fact.device_id)

@@ -142,6 +142,8 @@ class Drive:
         self.is_sending = False
         self.has_restarted = False
         """Since it had all bytes of the update."""
+        self.has_resumed = False
+        """It has come back since then, by resumption of its session, and may have restarted."""
         self.described: SystemDescribe | None = None
         """Since it had all bytes of the update, or since this began."""
         self.unfit: SystemDescribe | None = None
@@ -157,6 +159,13 @@ class Drive:
         if not self.has_restarted:
             # What it described before was before.
             self.has_restarted, self.described = True, None
+        self.wake()
+
+    def on_resumed(self) -> None:
+        """The device goes on with its session after it was away."""
+        self._has_come = self.has_resumed = True
+        if not self.has_restarted:
+            self.described = None
         self.wake()
 
     def on_describe(self, system: SystemDescribe, is_fit: bool) -> None:
@@ -194,7 +203,8 @@ class Drive:
         if not means.is_online(device_id):
             return await self._hold(attempt, OFFLINE)
         if is_switched_off(device):
-            self._tell_pending()
+            if attempt.obstacle != DISABLED:
+                self._tell_pending()
             return await self._hold(attempt, DISABLED)
         if attempt.tries and self._rested != (attempt.id, attempt.tries):
             self._rested = (attempt.id, attempt.tries)
@@ -261,7 +271,8 @@ class Drive:
                     self._say(FLASH_EVENT, STARTED)
                 if now is UpdateStage.CHECKING:
                     # The restart may be heard of before the row is written.
-                    self.has_restarted, self.described = False, None
+                    self.has_restarted = self.has_resumed = False
+                    self.described = None
                 news.put_nowait(now)
             elif now is UpdateStage.SENDING:
                 means.records.tell(current, sent)
@@ -367,20 +378,19 @@ class Drive:
         A device that had this very application before has to be known to have started, too.
         """
         system = self.described
-        if system is not None and (self.has_restarted or not self._had_it):
+        is_back = self.has_restarted or self.has_resumed
+        if system is not None and (is_back or not self._had_it):
             if is_met(attempt.goal, system):
                 await self._change(attempt, State.DONE)
                 return True
-            if self.has_restarted:
+            if is_back:
                 found = report_of(attempt.goal, system)
-                why = f"The device has restarted without the update: {found}."
+                why = f"The device has come back without the update: {found}."
                 await self._fail(attempt, Reason.NOT_VERIFIED, why)
                 return True
             await self._hold(attempt, f"So far {report_of(attempt.goal, system)}.")
         if not await self._is_nudged(
-            self._means.patience.ask_soon_s
-            if self.has_restarted
-            else self._means.patience.ask_after_s
+            self._means.patience.ask_soon_s if is_back else self._means.patience.ask_after_s
         ):
             self._means.link.request_describe(self._device_id)
         return True
