@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator
 from typing import Final
 from urllib.parse import parse_qsl
 
+import msgspec
 from starlette.responses import Response
 
 from cyan.console.live import STREAM_LIMIT, stream
@@ -32,6 +33,20 @@ NO_VERSION: Final = (None, 0xFFFF)
 """The second is what firmware without one reports (platform-semantics.md §21 row 13)."""
 
 Act = Callable[[Visit, Device], Awaitable[None]]
+
+
+class Row(msgspec.Struct, frozen=True):
+    """A device of the list, ready to be shown: there are many on a page."""
+
+    id: DeviceId
+    name: str
+    is_online: bool
+    heard_ms: int | None
+    board: str
+    release: str
+    version: str
+    is_in_safe_mode: bool
+    is_for_development: bool
 
 
 class _RefusedError(Exception):
@@ -165,16 +180,19 @@ class DevicesRoom:
             "ids": ",".join(device.id for device in roll.devices),
         }
 
-    def _row(self, device: Device) -> dict[str, object]:
+    def _row(self, device: Device) -> Row:
         version = device.system_version
-        return {
-            "device": device,
-            "online": self._needs.presence.is_online(device.id),
-            "heard_ms": self._needs.presence.last_heard_ms(device.id),
-            "board": platform_name(device.platform_id),
-            "release": "" if version is None else release_of(version),
-            "version": "" if device.product_version in NO_VERSION else device.product_version,
-        }
+        return Row(
+            id=device.id,
+            name=device.name or device.id,
+            is_online=self._needs.presence.is_online(device.id),
+            heard_ms=self._needs.presence.last_heard_ms(device.id),
+            board=platform_name(device.platform_id),
+            release="" if version is None else release_of(version),
+            version="" if device.product_version in NO_VERSION else str(device.product_version),
+            is_in_safe_mode=device.is_in_safe_mode,
+            is_for_development=bool(device.development),
+        )
 
     def _look(self, visit: Visit, changed: Collection[DeviceId]) -> Iterator[tuple[str, str]]:
         own = self._needs.ownership.devices_of(visit.caller.user_id)
@@ -188,7 +206,9 @@ class DevicesRoom:
             yield f"dot-{device_id}", visit.part_text("devices-dot.html", state=state)
             yield (
                 f"heard-{device_id}",
-                visit.part_text("devices-heard.html", online=online, heard_ms=heard_ms),
+                visit.part_text(
+                    "devices-heard.html", is_part=True, is_online=online, heard_ms=heard_ms
+                ),
             )
         online_count = self._rolls.count_online(visit.caller)
         if online_count is not None:

@@ -6,6 +6,7 @@ fit. To look inside of names, and to sort otherwise, each device is looked at: f
 not large. In a large one is found what begins with a text, by an index too.
 """
 
+import re
 import sqlite3
 from typing import Any, Final
 
@@ -13,16 +14,19 @@ import msgspec
 
 from cyan.core.ids import UserId
 from cyan.devices.model import Device
-from cyan.devices.store import to_device_quickly
+from cyan.devices.store import MAX_SERIAL_CHARACTERS, to_device_quickly
 
 COUNTED: Final = 10_000
 """Devices that fit a filter are counted up to here; then it is said that there are more."""
 
-COUNTED_OF_MANY: Final = 200
+COUNTED_OF_MANY: Final = 100
 """The same in a large fleet, and as many are found by what they begin with."""
 
 _LAST_CHARACTER: Final = chr(0x10FFFF)
 """Sorts behind all that may follow a beginning."""
+
+_ID_BEGINS: Final = re.compile(r"[0-9a-fA-F]{1,24}")
+_SERIAL_BEGINS: Final = re.compile(rf"[0-9A-Za-z-]{{1,{MAX_SERIAL_CHARACTERS}}}")
 
 _COLUMNS: Final = ", ".join(f"d.{name}" for name in Device.__struct_fields__)
 
@@ -87,19 +91,23 @@ def begin_so(connection: sqlite3.Connection, sought: Sought, most: int) -> list[
     # With the sign SQLite walks along the column's own index, not through all of the owner's.
     beside = where.replace("d.owner_id", "+d.owner_id")
     found: dict[str, str] = {}
-    for column, variants in (
-        ("name", {text, text.lower(), text.upper(), text.capitalize()}),
-        ("id", {text.lower()}),
-        ("serial_number", {text.upper()}),
-    ):
-        for begin in sorted(variants):
-            rows = connection.execute(
-                "SELECT d.id, d.name FROM devices_device d"  # noqa: S608 - placeholders only
-                f" WHERE {where if column == 'name' else beside}"
-                f" AND d.{column} >= :begin AND d.{column} < :end ORDER BY d.{column} LIMIT :most",
-                {**values, "begin": begin, "end": begin + _LAST_CHARACTER, "most": most},
-            )
-            found.update(rows)
+    # A column is only asked for what can be in it.
+    cases = dict.fromkeys((text, text.lower(), text.upper(), text.capitalize()))
+    variants = [("name", each) for each in cases]
+    if _ID_BEGINS.fullmatch(text):
+        variants.append(("id", text.lower()))
+    if _SERIAL_BEGINS.fullmatch(text):
+        variants.append(("serial_number", text.upper()))
+    for column, begin in variants:
+        if len(found) >= most:
+            break
+        rows = connection.execute(
+            "SELECT d.id, d.name FROM devices_device d"  # noqa: S608 - placeholders only
+            f" WHERE {where if column == 'name' else beside}"
+            f" AND d.{column} >= :begin AND d.{column} < :end ORDER BY d.{column} LIMIT :most",
+            {**values, "begin": begin, "end": begin + _LAST_CHARACTER, "most": most},
+        )
+        found.update(rows)
     ids = sorted(found, key=lambda device_id: (found[device_id], device_id))[:most]
     return ids[::-1] if sought.descending else ids
 

@@ -20,7 +20,9 @@ from cyan.devices.resource import PresenceView
 from cyan.events.store import open_beside
 from cyan.rest.auth import Caller
 
-PAGE_SIZE: Final = 50
+PAGE_SIZE: Final = 25
+"""As the platform's own lists (platform-semantics.md §20)."""
+
 MAX_PAGE: Final = 10_000
 MAX_TEXT: Final = 64
 """Characters of a search: a name has no more."""
