@@ -84,6 +84,13 @@ class DeviceOnline(msgspec.Struct, frozen=True):
     device_id: DeviceId
 
 
+class DeviceResumed(msgspec.Struct, frozen=True):
+    """A device goes on with its session over a new connection: it has restarted, slept or lost the
+    network, and whatever it was in the middle of is over."""
+
+    device_id: DeviceId
+
+
 class DeviceOffline(msgspec.Struct, frozen=True):
     """A device said goodbye, fell silent for longer than its limit, or was disconnected."""
 
