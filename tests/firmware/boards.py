@@ -21,7 +21,7 @@ from cyan.core.ports import (
 )
 from cyan.devices import description
 from cyan.devices.model import DeviceDescribed, DeviceStarted
-from cyan.devices.presence import DeviceOffline, DeviceOnline
+from cyan.devices.presence import DeviceOffline, DeviceOnline, DeviceResumed
 from cyan.devices.safemode import is_safe_mode
 from cyan.firmware.images import ImageLostError, Images
 from cyan.wire.describe import Asset, Module, SystemDescribe
@@ -120,6 +120,10 @@ class Board:
         self.come_online()
         self.describe()
         self.bus.publish(DeviceStarted(self.device_id, "update"))
+
+    def resume(self) -> None:
+        """Go on with its session, and say nothing."""
+        self.bus.publish(DeviceResumed(self.device_id))
 
     def install(self, data: bytes) -> None:
         module = parse_module(data)

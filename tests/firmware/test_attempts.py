@@ -180,6 +180,20 @@ async def test_an_interrupted_update_waits_for_its_device(works: Works) -> None:
     assert (await works.ended(attempt)).state is State.DONE
 
 
+async def test_a_device_that_only_resumes_its_session_is_asked_what_it_runs(works: Works) -> None:
+    """Some firmware says nothing of its restart then (device-protocol.md §5.2.3)."""
+    board = works.board()
+    board.install(make_application("the old one"))
+    board.acts.append(confirm_only)
+    attempt = await works.flash(make_application())
+    await works.until(attempt, State.VERIFYING)
+    board.resume()
+    failed = await works.ended(attempt)
+    assert (failed.state, failed.reason) == (State.FAILED, Reason.NOT_VERIFIED)
+    assert failed.detail is not None
+    assert "come back without the update" in failed.detail
+
+
 async def test_a_lost_fact_is_made_good(works: Works) -> None:
     board = works.board()
     board.acts.append(break_off(700))

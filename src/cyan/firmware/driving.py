@@ -385,7 +385,8 @@ class Drive:
                 return True
             if is_back:
                 found = report_of(attempt.goal, system)
-                why = f"The device has come back without the update: {found}."
+                how = "restarted" if self.has_restarted else "come back"
+                why = f"The device has {how} without the update: {found}."
                 await self._fail(attempt, Reason.NOT_VERIFIED, why)
                 return True
             await self._hold(attempt, f"So far {report_of(attempt.goal, system)}.")

@@ -3,6 +3,8 @@
 from collections.abc import Callable, Sequence
 from functools import partial
 
+from cyan.devices.presence import DeviceResumed
+from cyan.gateway import effects as fx
 from cyan.gateway import metrics
 from cyan.gateway.conversation import describe
 from cyan.gateway.deviceids import LOST_AFTER_S, UNKNOWN, DeviceIds
@@ -168,7 +170,13 @@ class DatagramLink(Link):
         metrics.handshakes_resumed.inc()
         if self.has_left:
             self._came_back()
-        if self.session.device_id is not None and self.session.has_application:
+        device_id = self.session.device_id
+        if device_id is None:
+            return
+        # An update ends with the connection; the next one goes on with what the device has of it.
+        self.host.updates.on_gone(self)
+        self.perform((fx.Announce(DeviceResumed(device_id)),))
+        if self.session.has_application:
             # After a reset the device's update status is unknown again, session or not.
             self.tell(describe.PENDING_EVENT, "false")
 
