@@ -178,7 +178,8 @@ class DatagramLink(Link):
         self.perform((fx.Announce(DeviceResumed(device_id)),))
         if self.session.has_application:
             # After a reset the device's update status is unknown again, session or not.
-            self.tell(describe.PENDING_EVENT, "false")
+            is_pending = self.about().has_pending_update()
+            self.tell(describe.PENDING_EVENT, "true" if is_pending else "false")
 
     # -- which messages of the device are missing ----------------------------------------------
 
