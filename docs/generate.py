@@ -221,7 +221,7 @@ def _metrics() -> str:
 def _facts() -> str:
     found: dict[str, type] = {}
     for module, tree in _modules():
-        for call in _calls(tree, "publish"):
+        for call in (*_calls(tree, "publish"), *_calls(tree, "Announce")):
             if call.args and isinstance(made := call.args[0], ast.Call):
                 kind = getattr(module, getattr(made.func, "id", ""), None)
                 if isinstance(kind, type):

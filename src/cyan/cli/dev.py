@@ -88,7 +88,8 @@ def _prepare_account(db: Database, told: Path) -> _Account:
     password = None if found is not None and told.exists() else secrets.token_urlsafe(12)
     if found is None:
         assert password is not None
-        user_id = people.create_user(db, USERNAME, password, actor="server")
+        # Whoever starts a server on their own machine operates it.
+        user_id = people.create_user(db, USERNAME, password, is_operator=True, actor="server")
     else:
         user_id = found.id
         if password is not None:
