@@ -160,10 +160,15 @@ def _is_api(found: Socket, api: Api | None, http_port: int) -> bool:
 
 
 def _find_api(listening: list[Socket], config: Config) -> Api | None:
-    # As the settings of this command say first; the server may have been started with others.
+    # As the settings of this command say first; the server may have been started with others, and
+    # opens the API's port last. A question at the port of devices counts there as a failed device.
+    likely_first = sorted(
+        listening,
+        key=lambda one: (one.port != config.http_port, one.port == config.tcp_port, -one.inode),
+    )
     is_secure = bool(config.tls_certificate)
-    for scheme in (is_secure, not is_secure):
-        for found in listening:
+    for found in likely_first:
+        for scheme in (is_secure, not is_secure):
             api = Api(to_connect_to(found.host), found.port, scheme)
             if read_health(ask(api, "/health")) is not None:
                 return api
