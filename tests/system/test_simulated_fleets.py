@@ -102,7 +102,7 @@ def test_what_was_acknowledged_is_in_the_log_once_whatever_goes_wrong(
         statistics = simulator.stop()
         acknowledged, sent = simulator.acknowledged(), simulator.sent()
     assert statistics["faults"] > 20
-    assert min(statistics[f"datagrams_{what}"] for what in ("lost", "doubled", "held_back")) > 50
+    assert min(statistics[f"datagrams_{what}"] for what in ("lost", "doubled", "held_back")) > 20
     assert statistics["handshakes_resumed"] > 3
     logged = Counter(server.logged_events("heartbeat"))
     assert len(set(acknowledged)) == len(acknowledged)
