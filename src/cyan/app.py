@@ -27,6 +27,7 @@ from cyan.console.needs import Needs
 from cyan.console.pages import Page
 from cyan.console.sessions import Sessions
 from cyan.console.watching import Watching
+from cyan.core import largepages
 from cyan.core.bus import Bus
 from cyan.core.clock import Clock, SystemClock
 from cyan.core.config import Config
@@ -385,6 +386,7 @@ def _jobs(parts: Parts) -> list[Coroutine[None, None, None]]:
         parts.attempts.run(),
         OperatorWatch(parts.database, _reactions(parts)).run(),
         parts.accounts.outbox.run(),
+        largepages.run(),
         parts.gauges.run(),
     ]
 
