@@ -27,7 +27,7 @@ CHECKED = [status_code_conformance, content_type_conformance, response_schema_co
 Operation = APIOperation[Any, Any, Any, Any]
 MadeCase = Case[Any]
 
-FEW, MANY = 3, 60
+FEW, MANY = 3, 500
 """Requests for each operation and mode, in `make test` and in `make soak`."""
 
 MAX_ANSWER_S = 30

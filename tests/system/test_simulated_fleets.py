@@ -98,11 +98,12 @@ def test_what_was_acknowledged_is_in_the_log_once_whatever_goes_wrong(
     with simulating(
         server.key_file(), *keys, *mix, *faults, "--rate", "100", "--seed", "bad day"
     ) as simulator:
-        wait_until(lambda: len(simulator.acknowledged()) > 300, "300 events", 90)
+        # A third more than brings the faults that are asked for below on a quick machine.
+        wait_until(lambda: len(simulator.acknowledged()) > 400, "400 events", 110)
         statistics = simulator.stop()
         acknowledged, sent = simulator.acknowledged(), simulator.sent()
     assert statistics["faults"] > 20
-    assert min(statistics[f"datagrams_{what}"] for what in ("lost", "doubled", "held_back")) > 20
+    assert min(statistics[f"datagrams_{what}"] for what in ("lost", "doubled", "held_back")) > 50
     assert statistics["handshakes_resumed"] > 3
     logged = Counter(server.logged_events("heartbeat"))
     assert len(set(acknowledged)) == len(acknowledged)
