@@ -485,6 +485,7 @@ class Server:
             parts.gateway.stop_listening()
             await parts.event_log.drain()
             await parts.gateway.stop()
+            await parts.event_log.drain()  # of what the gateway told while it ended
             parts.passwords.close()
             parts.database.close()
             _log.info("server.stopped")

@@ -136,7 +136,8 @@ def running_server(folder: Path, environment: Mapping[str, str] | None = None) -
         if process.poll() is None:
             process.send_signal(signal.SIGTERM)
             assert process.wait(STOPPED_WITHIN_S) == 0, log.read_text()
-        assert server.logged_errors() == []
+        errors = server.logged_errors()
+        assert not errors, f"It logged errors: {errors}"
     finally:
         if process.poll() is None:
             process.kill()

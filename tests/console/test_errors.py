@@ -17,6 +17,9 @@ from cyan.core.db.engine import Database
 from cyan.core.errors import ConflictError, ForbiddenError, InvalidError
 from cyan.core.ports import DeviceOfflineError, DeviceTimeoutError
 from cyan.devices.model import UnknownDeviceError
+from cyan.firmware.compiling.model import CompilerBusyError
+from cyan.firmware.flashing import NotBegunError
+from cyan.firmware.images import ImageLostError, StorageFullError
 from cyan.rest.errors import bad_request, errors_list
 from cyan.rest.ratelimit import too_many_requests
 from tests.clock import HandClock
@@ -32,6 +35,10 @@ ERRORS: list[tuple[Exception, int, str]] = [
     (ConflictError("It is locked."), 409, "It is locked."),
     (DeviceOfflineError(), 409, "The device is not connected."),
     (DeviceTimeoutError(), 504, "did not answer in time"),
+    (NotBegunError("It was cancelled."), 409, "It was cancelled."),
+    (ImageLostError(), 404, "missing or damaged"),
+    (StorageFullError(), 507, "has no room"),
+    (CompilerBusyError(), 503, "Too many compilations"),
     (LockedOutError(600), 429, "Try again in 11 minutes."),
     (bad_request("Choose a file first."), 400, "Choose a file first."),
     (errors_list(403, ["That belongs to someone else."]), 403, "That belongs to someone else."),

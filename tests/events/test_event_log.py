@@ -189,3 +189,14 @@ async def _turns(count: int = 20) -> None:
     """Let the loop, and the timer between two commits, go on."""
     for _ in range(count):
         await asyncio.sleep(0.001)
+
+
+async def test_what_is_told_as_a_drain_ends_is_waited_for_too(world: World) -> None:
+    def tell_one_more(_committed: bool) -> None:
+        loop = asyncio.get_running_loop()
+        # In the same turn as the drain's own waking, before it.
+        loop.call_soon(world.service.accept, world.event("b"), lambda _committed: None)
+
+    world.service.accept(world.event("a"), tell_one_more)
+    await world.log.drain()
+    assert stored_names(world.db) == ["a", "b"]

@@ -245,7 +245,8 @@ def serving(
         yield server
         if server.runs:
             server.stop()
-        assert server.logged_errors() == []
+        errors = server.logged_errors()
+        assert not errors, f"It logged errors: {errors}"
     finally:
         server.leave_nothing()
 

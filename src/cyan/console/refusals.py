@@ -11,6 +11,8 @@ from cyan.console.visit import Visit
 from cyan.core.errors import CyanError
 from cyan.core.ports import DeviceOfflineError, DeviceRefusedError, DeviceTimeoutError
 from cyan.devices.model import UnknownDeviceError
+from cyan.firmware.compiling.model import CompilerBusyError
+from cyan.firmware.images import StorageFullError
 from cyan.rest.errors import ApiError, from_cyan_error
 
 _log = structlog.get_logger(__name__)
@@ -25,6 +27,7 @@ _TITLES: Final = {
     500: "Something broke",
     503: "The server is busy",
     504: "The device did not answer",
+    507: "The server's disk is full",
 }
 
 _HELP: Final = {
@@ -72,6 +75,10 @@ def describe(error: Exception) -> tuple[int, str]:
         return 404, "There is no such device, or it is not yours."
     if isinstance(error, TOO_MANY):
         return 429, error.message
+    if isinstance(error, CompilerBusyError):
+        return 503, error.message
+    if isinstance(error, StorageFullError):
+        return 507, error.message
     if isinstance(error, DeviceTimeoutError):
         return 504, error.message
     if isinstance(error, DeviceOfflineError | DeviceRefusedError):

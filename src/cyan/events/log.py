@@ -92,7 +92,7 @@ class EventLog:
 
     async def drain(self) -> None:
         """Returns when nothing waits for the disk any more."""
-        if self._waiting or self._committing_dones is not None:
+        while self._waiting or self._committing_dones is not None:
             future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             self._idle.append(future)
             await future

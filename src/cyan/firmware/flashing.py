@@ -6,7 +6,7 @@ from typing import Final
 
 import msgspec
 
-from cyan.core.errors import ConflictError, CyanError
+from cyan.core.errors import ConflictError
 from cyan.core.ids import DeviceId, UserId
 from cyan.core.ports import DeviceOfflineError, DeviceTimeoutError, FirmwareLink, UpdateLimits
 from cyan.devices.model import Device
@@ -65,12 +65,8 @@ class UpdatesDisabledError(ConflictError):
     """The application on the device does not take updates now; firmware_updates_forced makes it."""
 
 
-class NotBegunError(CyanError):
+class NotBegunError(ConflictError):
     """The device did not begin with the update."""
-
-    def __init__(self, attempt: Attempt) -> None:
-        super().__init__(attempt.detail)
-        self.attempt = attempt
 
 
 class Flashed(msgspec.Struct, frozen=True):
@@ -135,7 +131,7 @@ class Flashing:
                 raise DeviceTimeoutError(begun.detail)
             if begun.reason is Reason.DISABLED:
                 raise UpdatesDisabledError
-            raise NotBegunError(begun)
+            raise NotBegunError(begun.detail)
         return Flashed(begun, said)
 
     def latest(

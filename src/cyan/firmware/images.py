@@ -25,7 +25,7 @@ import structlog
 from prometheus_client import Counter, Gauge
 
 from cyan.core.clock import Clock
-from cyan.core.errors import CyanError
+from cyan.core.errors import CyanError, NotFoundError
 from cyan.core.metrics import REGISTRY
 from cyan.core.ports import Image
 from cyan.wire.errors import MalformedError
@@ -73,7 +73,7 @@ class StorageFullError(CyanError):
     """The server's disk has no room for this firmware. Its operator has to make some."""
 
 
-class ImageLostError(CyanError):
+class ImageLostError(NotFoundError):
     """The file of this firmware is missing or damaged on the server."""
 
 
