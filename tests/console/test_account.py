@@ -7,17 +7,11 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.console.windows import chromium, window
+from tests.console.windows import window
 from tests.system.people import PASSWORD, log_in
 from tests.system.processes import Server, done, serving
 
 ADA = "ada@example.com"
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as launched:
-        yield launched
 
 
 @pytest.fixture(scope="module")

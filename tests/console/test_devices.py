@@ -7,14 +7,8 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.console.house import ADA, CLEO, House, house
-from tests.console.windows import chromium, window
+from tests.console.windows import window
 from tests.system.processes import simulating
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as launched:
-        yield launched
 
 
 @pytest.fixture(scope="module")

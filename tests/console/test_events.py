@@ -6,13 +6,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.console.house import ADA, CLEO, House, house
-from tests.console.windows import chromium, window
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as launched:
-        yield launched
+from tests.console.windows import window
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ from playwright.sync_api import Browser, FilePayload, Page, expect
 from cyan.wire.describe.system import USER_PART
 from cyan.wire.module import encode_module
 from tests.console.house import ADA, CLEO, House, house
-from tests.console.windows import chromium, window
+from tests.console.windows import window
 
 ARGON: Final = 12
 PHOTON: Final = 6
@@ -39,12 +39,6 @@ NOTE_WHAT_IS_SHOWN: Final = """() => {
     ])).observe(updates, { childList: true, subtree: true });
 }"""
 """Each state of the list of updates, however short: the word, and the percents of its bar."""
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as launched:
-        yield launched
 
 
 @pytest.fixture(scope="module")

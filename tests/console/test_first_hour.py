@@ -1,13 +1,11 @@
 """The first hour of somebody new, by clicks alone: from sign-up to a device that does more."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-import pytest
 from playwright.sync_api import Browser, FilePayload, Page, expect
 
-from tests.console.windows import chromium, window
+from tests.console.windows import window
 from tests.system.people import PASSWORD
 from tests.system.processes import serving, simulating
 
@@ -22,12 +20,6 @@ int boil(String how) { return 100; }
 void setup() { Particle.function("boil", boil); }
 void loop() { Particle.publish("whistle", "loud"); delay(1000); }
 """
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as launched:
-        yield launched
 
 
 def test_from_sign_up_to_a_device_that_does_something_new(browser: Browser, tmp_path: Path) -> None:

@@ -9,18 +9,12 @@ import pyotp
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.console.windows import chromium, window
+from tests.console.windows import window
 from tests.system.people import PASSWORD
 from tests.system.processes import Server, done, serving, wait_until
 
 ADA = "ada@example.com"
 BEN = "ben@example.com"
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as launched:
-        yield launched
 
 
 @pytest.fixture(scope="module")

@@ -9,17 +9,11 @@ from playwright.sync_api import Browser, expect
 
 from cyan.wire.server_key import decode_server_key
 from tests.console.house import ADA, CLEO, House, house
-from tests.console.windows import chromium, window
+from tests.console.windows import window
 from tests.system.people import PASSWORD
 from tests.system.processes import done, serving, simulating, wait_until
 
 ROOT = "root@example.com"
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as launched:
-        yield launched
 
 
 @pytest.fixture(scope="module")
