@@ -277,6 +277,7 @@ def _routes(parts: Parts) -> list[Route]:
     parts.bus.subscribe(DeviceOnline, forced.on_online)
     vitals, history = Vitals(parts.database, links), EventHistory(parts.database, parts.ownership)
     publish_limit = limit_of(parts.config, parts.clock)
+    environment = Environment(parts.database, parts.clock)
     needs = Needs(
         gauges=parts.gauges,
         server_key=key_files(parts.config),
@@ -289,6 +290,7 @@ def _routes(parts: Parts) -> list[Route]:
         access=access,
         claiming=claiming,
         transfers=transfers,
+        environment=environment,
         labels=labels,
         resource=resource,
         ownership=parts.ownership,
@@ -322,7 +324,7 @@ def _routes(parts: Parts) -> list[Route]:
             publish_limit,
         ),
         *historyapi.routes(history, parts.cursors, access),
-        *environment_api.routes(access, Environment(parts.database, parts.clock)),
+        *environment_api.routes(access, environment),
         *_ledger_routes(parts, access),
         *libraries_api.routes(Libraries(parts.database, parts.clock, parts.config.data)),
         *deviceosapi.routes(

@@ -12,7 +12,7 @@ import pytest
 from playwright.sync_api import Browser, Page
 
 from tests.console.house import ADA, House, house
-from tests.console.windows import chromium, window
+from tests.console.windows import window
 from tests.docs.pages import ROOT as TREE
 from tests.system.people import PASSWORD
 from tests.system.processes import done
@@ -33,6 +33,8 @@ ROOMS: Final = (
     "account/security",
     "account/security/second-factor",
     "account/apps",
+    "account/environment",
+    "devices/{device}/environment",
     "account/history",
     "nothing-here",
 )
@@ -48,12 +50,6 @@ def axe() -> str:
             pytest.fail(reason)
         pytest.skip(reason)
     return AXE.read_text()
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as launched:
-        yield launched
 
 
 @pytest.fixture(scope="module")

@@ -19,6 +19,7 @@ from cyan.devices.ownership import Ownership
 from cyan.devices.presence import Presence
 from cyan.devices.resource import DeviceResource
 from cyan.devices.transfers import Transfers
+from cyan.environment.service import Environment
 from cyan.events.cursors import Cursors
 from cyan.events.history import EventHistory
 from cyan.events.hub import Hub
@@ -41,6 +42,7 @@ class Needs:
     access: DeviceAccess
     claiming: Claiming
     transfers: Transfers
+    environment: Environment
     labels: Labels
     resource: DeviceResource
     ownership: Ownership
