@@ -1,8 +1,8 @@
 """What most tests need: a database of their own with every table, the cast, and a real API."""
 
 import importlib
-import pkgutil
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+import shutil
+from collections.abc import AsyncIterator, Callable, Generator, Iterable, Iterator
 from pathlib import Path
 
 import httpx
@@ -17,18 +17,40 @@ from cyan.core.db.engine import Database
 from cyan.core.db.schema import metadata
 from cyan.rest.application import build_asgi
 from cyan.rest.registry import Registry, Route
-from tests import answers
+from tests import answers, logs
 from tests.cast import Cast, make_cast, quick_passwords
 from tests.clock import HandClock
 
 Serve = Callable[[Iterable[Route]], httpx.AsyncClient]
 
+# The asserts of helper modules tell their values too, not only those of the tests themselves.
+pytest.register_assert_rewrite(
+    *(f"tests.{path.name}" for path in Path(__file__).parent.iterdir() if path.is_dir())
+)
 
-def _import_stores() -> None:
-    """Every feature's `store.py` puts its tables on the one metadata when it is imported."""
-    for package in pkgutil.iter_modules(cyan.__path__, "cyan."):
-        if package.ispkg and (Path(cyan.__path__[0]) / package.name[5:] / "store.py").exists():
-            importlib.import_module(f"{package.name}.store")
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    call: pytest.CallInfo[None],
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """A test that fails shows how the logs of its servers end."""
+    report = yield
+    if report.failed:
+        report.sections += logs.tails(call.start)
+    return report
+
+
+@pytest.fixture(scope="session")
+def _empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A database file with every table. Features put theirs on the one metadata when their stores
+    are imported."""
+    for store in Path(cyan.__path__[0]).glob("*/*store.py"):
+        importlib.import_module(f"cyan.{store.parent.name}.{store.stem}")
+    path = tmp_path_factory.mktemp("empty") / "cyan.db"
+    database = Database(path)
+    database.write_blocking(metadata.create_all)
+    database.close()
+    return path
 
 
 @pytest.fixture(autouse=True)
@@ -51,10 +73,10 @@ def bus() -> Bus:
 
 
 @pytest.fixture
-def db(tmp_path: Path) -> Iterator[Database]:
-    _import_stores()
-    database = Database(tmp_path / "cyan.db")
-    database.write_blocking(metadata.create_all)
+def db(_empty_database: Path, tmp_path: Path) -> Iterator[Database]:
+    path = tmp_path / "cyan.db"
+    shutil.copy(_empty_database, path)
+    database = Database(path)
     yield database
     database.close()
 

@@ -15,6 +15,8 @@ from pathlib import Path
 
 import msgspec
 
+from tests import logs
+
 CYAN = Path(sys.executable).with_name("cyan")
 """The command as it is installed beside the Python that runs the tests."""
 
@@ -130,18 +132,19 @@ def running_server(folder: Path, environment: Mapping[str, str] | None = None) -
             stderr=stderr,
             env=inherited | settings,
         )
-    try:
-        server = Server(process, _wait_until_ready(process, output, log), data, log)
-        yield server
-        if process.poll() is None:
-            process.send_signal(signal.SIGTERM)
-            assert process.wait(STOPPED_WITHIN_S) == 0, log.read_text()
-        errors = server.logged_errors()
-        assert not errors, f"It logged errors: {errors}"
-    finally:
-        if process.poll() is None:
-            process.kill()
-            process.wait()
+    with logs.followed(log):
+        try:
+            server = Server(process, _wait_until_ready(process, output, log), data, log)
+            yield server
+            if process.poll() is None:
+                process.send_signal(signal.SIGTERM)
+                assert process.wait(STOPPED_WITHIN_S) == 0, log.read_text()
+            errors = server.logged_errors()
+            assert not errors, f"It logged errors: {errors}"
+        finally:
+            if process.poll() is None:
+                process.kill()
+                process.wait()
 
 
 def _wait_until_ready(process: subprocess.Popen[bytes], output: Path, log: Path) -> Ready:

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import psutil
 
+from tests import logs
 from tests.system.processes import CYAN, READY_WITHIN_S, environment, metric, wait_until
 
 FREE_PORTS: Final = {"CYAN_HTTP_PORT": "0", "CYAN_UDP_PORT": "0", "CYAN_TCP_PORT": "0"}
@@ -82,24 +83,25 @@ def developing(
             env=environment(given),
         )
     started: list[psutil.Process] = []
-    try:
+    with logs.followed(log):
+        try:
 
-        def is_ready() -> bool:
-            assert process.poll() is None, f"It ended at start:\n{log.read_text()}"
-            return output.read_text().endswith("\n")
+            def is_ready() -> bool:
+                assert process.poll() is None, f"It ended at start:\n{log.read_text()}"
+                return output.read_text().endswith("\n")
 
-        wait_until(is_ready, "the server is ready", READY_WITHIN_S)
-        (line,) = output.read_text().splitlines()
-        dev = Dev(process, json.loads(line), log)
-        started = dev.simulators()
-        yield dev
-        if dev.runs:
-            dev.stop()
-    finally:
-        if process.poll() is None:
-            process.kill()
-            process.wait()
-        _, left = psutil.wait_procs(started, STOPPED_WITHIN_S)
-        for one in left:
-            one.kill()
+            wait_until(is_ready, "the server is ready", READY_WITHIN_S)
+            (line,) = output.read_text().splitlines()
+            dev = Dev(process, json.loads(line), log)
+            started = dev.simulators()
+            yield dev
+            if dev.runs:
+                dev.stop()
+        finally:
+            if process.poll() is None:
+                process.kill()
+                process.wait()
+            _, left = psutil.wait_procs(started, STOPPED_WITHIN_S)
+            for one in left:
+                one.kill()
     assert left == [], "It left a simulator behind."

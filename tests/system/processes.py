@@ -17,6 +17,7 @@ from typing import Any, Final
 import httpx
 
 from cyan.core.db import migrate
+from tests import logs
 
 CYAN: Final = Path(sys.executable).with_name("cyan")
 """The command as it is installed beside the Python that runs the tests."""
@@ -25,7 +26,6 @@ READY_WITHIN_S: Final = 60.0
 STOPPED_WITHIN_S: Final = 30.0
 COMMAND_WITHIN_S: Final = 30.0
 STEP_S: Final = 0.02
-TAIL_CHARACTERS: Final = 4000
 
 _LOUD: Final = frozenset({"error", "critical"})
 _ANSWER_WITHIN_S: Final = 30.0
@@ -70,7 +70,7 @@ def done(*arguments: str | Path, settings: Mapping[str, str] | None = None, type
 def refused(*arguments: str | Path, settings: Mapping[str, str] | None = None) -> str:
     """Run a command that has to fail; the one line that it told a person."""
     ended = cyan(*arguments, settings=settings)
-    assert ended.returncode not in (0, None)
+    assert ended.returncode not in (0, None), ended.stdout
     assert ended.stdout == ""
     (line,) = ended.stderr.strip().splitlines()
     return line
@@ -184,7 +184,7 @@ class Server:
         ]
 
     def log_tail(self) -> str:
-        return self.log_path.read_text()[-TAIL_CHARACTERS:]
+        return logs.tail(self.log_path)
 
     def logged(self, event: str) -> list[dict[str, Any]]:
         return [line for line in self.log() if line["event"] == event]
@@ -240,15 +240,16 @@ def serving(
     program that runs it.
     """
     server = Server(migrated(data), settings, under)
-    try:
-        server.start()
-        yield server
-        if server.runs:
-            server.stop()
-        errors = server.logged_errors()
-        assert not errors, f"It logged errors: {errors}"
-    finally:
-        server.leave_nothing()
+    with logs.followed(server.log_path):
+        try:
+            server.start()
+            yield server
+            if server.runs:
+                server.stop()
+            errors = server.logged_errors()
+            assert not errors, f"It logged errors: {errors}"
+        finally:
+            server.leave_nothing()
 
 
 class Simulator:
