@@ -88,6 +88,7 @@ SHOTS: Final = (
     Shot("devices-none-fits", "devices?q=nothing", looks=("desk",)),
     Shot("devices-10000", "devices", FLEET),
     Shot("devices-10000-found", "devices?q=77", FLEET, ("desk",)),
+    Shot("transfers", "devices/transfers", looks=("desk", "phone")),
     Shot("device", "devices/{device}", looks=EVERY, act=_call),
     Shot("device-long-name", "devices/{long}"),
     Shot("device-right-to-left", "devices/{arabic}"),

@@ -26,6 +26,7 @@ ROOMS: Final = (
     "welcome",
     "devices",
     "devices?q=nothing-fits",
+    "devices/transfers",
     "devices/{device}",
     "events",
     "events/history",

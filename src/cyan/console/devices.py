@@ -18,10 +18,9 @@ from cyan.console.visit import Visit
 from cyan.console.watching import MAX_WATCHED
 from cyan.core.errors import CyanError
 from cyan.core.ids import DeviceId, is_device_id
-from cyan.devices.claiming import BelongsToSomeoneElseError, NotOnlineError
 from cyan.devices.model import Device, UnknownDeviceError
 from cyan.devices.releases import release_of
-from cyan.plans.model import DeviceLimitError
+from cyan.devices.transfers import OPEN
 from cyan.rest.errors import bad_request
 
 DEVICES: Final = f"{ROOT}/devices"
@@ -77,7 +76,13 @@ class DevicesRoom:
             response.headers["hx-push-url"] = DEVICES + (f"?{query}" if query else "")
             return response
         values = await self._values(visit, view)
-        return visit.page("devices.html", platforms=sorted(NAMES.items(), key=_name), **values)
+        return visit.page(
+            "devices.html",
+            platforms=sorted(NAMES.items(), key=_name),
+            waiting=self._count_waiting(visit),
+            most=MAX_CHOSEN,
+            **values,
+        )
 
     async def live(self, visit: Visit) -> Response:
         """The dots of a page's devices, as they change."""
@@ -90,30 +95,6 @@ class DevicesRoom:
             lambda changed: self._look(visit, changed),
         )
         return stream(visit, inner, self._needs.sessions.is_living)
-
-    async def claim(self, visit: Visit) -> Response:
-        """By the id that a person typed. What stands in the way is said in the form."""
-        fields = await visit.texts()
-        typed = fields.get("device", "")
-        try:
-            if fields.get("transfer"):
-                await self._needs.transfers.request(visit.caller, typed)
-                return visit.go(DEVICES, "Its owner was asked. You will be told of the answer.")
-            claim = await self._needs.claiming.claim(visit.caller, typed)
-        except (
-            UnknownDeviceError,
-            NotOnlineError,
-            DeviceLimitError,
-            BelongsToSomeoneElseError,
-        ) as error:
-            return visit.part(
-                "devices-claim.html",
-                typed=typed,
-                error=_why_not(error),
-                may_ask=isinstance(error, BelongsToSomeoneElseError),
-            )
-        note = "The device is yours." if claim.newly else "This device was yours already."
-        return visit.go(f"{DEVICES}/{claim.device_id}", note)
 
     async def act(self, visit: Visit) -> Response:
         """The same with each chosen device; then the list as it is now."""
@@ -171,6 +152,12 @@ class DevicesRoom:
     async def _list(self, visit: Visit, view: View) -> Response:
         return visit.part("devices-list.html", **await self._values(visit, view))
 
+    def _count_waiting(self, visit: Visit) -> int:
+        """Requests for devices that wait for this person's answer."""
+        user_id = visit.caller.user_id
+        listed = self._needs.transfers.list_of(visit.caller)
+        return sum(one.state == OPEN and one.owner_id == user_id for one in listed)
+
     async def _values(self, visit: Visit, view: View) -> dict[str, object]:
         roll = await self._rolls.read(visit.caller, view)
         return {
@@ -215,17 +202,6 @@ class DevicesRoom:
             yield "online-count", str(online_count)
 
 
-def _why_not(error: CyanError) -> str:
-    if isinstance(error, UnknownDeviceError):
-        return (
-            "No device with this id has ever connected to this server. Check the id; it has 24"
-            " digits from 0 to 9 and a to f."
-        )
-    if isinstance(error, BelongsToSomeoneElseError):
-        return "That belongs to someone else. If it should be yours, ask for it."
-    return error.message
-
-
 def _name(item: tuple[int, str]) -> str:
     return item[1]
 
@@ -235,6 +211,5 @@ def pages(needs: Needs) -> Iterable[Page]:
     return [
         Page("GET", DEVICES, room.list),
         Page("GET", f"{DEVICES}/live", room.live, counts_as=STREAM_LIMIT),
-        Page("POST", f"{DEVICES}/claim", room.claim, counts_as=("POST", "/v1/devices")),
         Page("POST", f"{DEVICES}/act", room.act),
     ]

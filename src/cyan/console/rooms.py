@@ -3,6 +3,7 @@
 from cyan.console import (
     account,
     apps,
+    claiming,
     device,
     devices,
     environment,
@@ -15,6 +16,7 @@ from cyan.console import (
     signin,
     signup,
     trail,
+    transfers,
     vitals,
     welcome,
 )
@@ -45,6 +47,8 @@ def pages(needs: Needs) -> list[Page]:
         *trail.pages(needs),
         *server.pages(needs),
         *devices.pages(needs),
+        *claiming.pages(needs),
+        *transfers.pages(needs),
         *device.pages(needs),
         *vitals.pages(needs),
         *firmware.pages(needs),
