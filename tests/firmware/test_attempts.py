@@ -10,6 +10,7 @@ from cyan.core.ports import (
     DeviceOfflineError,
     DeviceRefusedError,
     DeviceTimeoutError,
+    UpdateInterruptedError,
 )
 from cyan.devices import description
 from cyan.devices.model import DeviceReleased, DeviceStarted, UpdatesSwitched
@@ -292,6 +293,29 @@ async def test_an_update_can_be_cancelled_while_it_runs(works: Works) -> None:
     actions = [entry.action for entry in list_entries(works.db, subject=f"device:{LAMP}")]
     assert "device.flash_cancelled" in actions
     assert board.sent == []
+
+
+async def test_who_cancels_too_late_is_told_that_the_device_may_run_it(works: Works) -> None:
+    board = works.board()
+    board.acts.append(confirm_only)
+    attempt = await works.flash(make_application())
+    await works.until(attempt, State.VERIFYING)
+    cancelled = await works.attempts.cancel(attempt, Reason.CANCELLED, "It was cancelled.")
+    assert cancelled.reason is Reason.CANCELLED
+    assert cancelled.detail == (
+        "It was cancelled. The device had the whole file by then, and may run it."
+    )
+
+
+async def test_a_device_lost_while_it_checks_the_file_is_left_to_restart(works: Works) -> None:
+    board = works.board()
+    board.acts.append(fail_the_check(UpdateInterruptedError("The connection was lost.")))
+    attempt = await works.flash(make_application())
+    await reach(lambda: works.now(attempt).obstacle is not None)
+    assert works.now(attempt).state is State.SENT
+    assert works.attempts.is_busy(LAMP), "It may be about to run it."
+    works.clock.advance(30.1)
+    assert not works.attempts.is_busy(LAMP)
 
 
 async def test_something_newer_takes_the_place_of_what_waits(works: Works) -> None:

@@ -51,7 +51,13 @@ SWEEP_S: Final = 20.0
 """Between two looks for deadlines that have passed."""
 
 SETTLE_MS: Final = 30_000
-"""A device that has confirmed an update is about to restart: nothing new begins meanwhile."""
+"""A device that has a whole file is about to restart with it: nothing new begins meanwhile."""
+
+MAY_RUN: Final = "The device had the whole file by then, and may run it."
+"""Of an attempt that is ended when nothing can hold the device back any more: the legacy protocol
+has no word for it, and after its confirmation no device listens to one."""
+
+_HAS_ALL: Final = frozenset({State.SENT, State.VERIFYING})
 
 _log = structlog.get_logger(__name__)
 
@@ -130,7 +136,7 @@ class Attempts:
             return True
         since_ms = self._means.clock.now_ms() - SETTLE_MS
         return any(
-            each.state is State.VERIFYING and each.changed_at_ms > since_ms
+            each.state in _HAS_ALL and each.changed_at_ms > since_ms
             for each in self.records.open_of(device_id)
         )
 
@@ -166,8 +172,9 @@ class Attempts:
             now = self.records.get(attempt.device_id, attempt.id)
             if not now.is_open:
                 raise AttemptEndedError
+            why = f"{detail} {MAY_RUN}" if now.state in _HAS_ALL else detail
             # It may move on meanwhile.
-            failed = await self.records.fail(now, reason, detail, by=by)
+            failed = await self.records.fail(now, reason, why, by=by)
             if failed is not None:
                 break
         device_id = attempt.device_id
