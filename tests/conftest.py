@@ -28,6 +28,17 @@ pytest.register_assert_rewrite(
     *(f"tests.{path.name}" for path in Path(__file__).parent.iterdir() if path.is_dir())
 )
 
+_LONGEST = ("system", "cli", "compat", "console", "gateway")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Several workers begin with the folders whose files take longest, so that at the end none of
+    them has a long file left while the others have nothing to do."""
+    if hasattr(config, "workerinput"):
+        folder = {item: item.nodeid.split("/")[1] for item in items}
+        rank = {name: number for number, name in enumerate(_LONGEST)}
+        items.sort(key=lambda item: rank.get(folder[item], len(rank)))
+
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(

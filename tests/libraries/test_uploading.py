@@ -112,6 +112,21 @@ GOOD = properties("lamp", "1.0.0")
         (library("lamp", author=""), "no author"),
         (library("lamp", paragraph="x" * 40_000), "bytes"),
     ],
+    ids=[
+        "nothing",
+        "no gzip",
+        "no tar",
+        "cut short",
+        "no properties",
+        "no src",
+        "a path that climbs out",
+        "an absolute path",
+        "no version",
+        "half a version",
+        "a strange name",
+        "no author",
+        "long properties",
+    ],  # an archive has the time in it, and workers have to find the same names
 )
 async def test_what_is_no_library_is_refused_with_the_reason(
     world: World, content: bytes, words: str
