@@ -1,6 +1,8 @@
 """/v1/access_tokens: the current token, the list of handles, and ending tokens (§5.3, §5.4)."""
 
 import base64
+import sqlite3
+from contextlib import closing
 
 import httpx
 import pytest
@@ -210,3 +212,29 @@ async def test_a_word_that_is_no_yes_or_no_ends_nothing(
     path = "/v1/access_tokens?keep_current=perhaps"
     assert (await client.delete(path, headers=cast.ada.headers)).status_code == 400
     assert await works(client, cast.ada.token)
+
+
+async def test_what_another_process_changes_counts_from_the_next_request_on(
+    client: httpx.AsyncClient, cast: Cast, db: Database
+) -> None:
+    async def username() -> str:
+        answer = await client.get("/v1/user", headers=cast.ada.headers)
+        return str(answer.json()["username"])
+
+    assert await username() == cast.ada.username
+    with closing(sqlite3.connect(db.path)) as command:
+        rename = "UPDATE accounts_user SET username = 'new@example.com' WHERE id = ?"
+        command.execute(rename, (cast.ada.user_id,))
+        command.commit()
+        assert await username() == "new@example.com"
+        command.execute("DELETE FROM accounts_token WHERE id = ?", (cast.ada.token_id,))
+        command.commit()
+    assert not await works(client, cast.ada.token)
+
+
+async def test_a_token_that_is_in_use_ends_when_its_time_comes(
+    client: httpx.AsyncClient, cast: Cast, clock: HandClock
+) -> None:
+    assert await works(client, cast.ada.token)
+    clock.advance(DEFAULT_EXPIRES_IN_S)
+    assert not await works(client, cast.ada.token)

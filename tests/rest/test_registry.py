@@ -129,6 +129,16 @@ def test_any_path_is_found_or_not_or_malformed(path: str) -> None:
     assert match is None or match.route in ROUTES.routes
 
 
+@given(st.lists(st.sampled_from(["v1", "devices", "lamp", "events", "release", ""]), max_size=6))
+def test_a_short_search_finds_what_a_whole_one_finds(segments: list[str]) -> None:
+    path = "/" + "/".join(segments)
+    last = f"%{ord(path[-1]):02x}" if path[-1] != "/" else "/"  # escaped, it takes the long way
+    for method in ("GET", "PUT", "POST"):
+        assert ROUTES.match(method, path.encode()) == ROUTES.match(
+            method, (path[:-1] + last).encode()
+        )
+
+
 def test_a_path_of_endless_segments_is_cut() -> None:
     match = ROUTES.match("GET", b"/v1/devices/events" + b"/x" * 5000)
     assert match is not None

@@ -1,11 +1,13 @@
 """Access tokens: making, checking, listing and ending them.
 
 A token is 160 random bits; what is stored is its SHA-256, which cannot be turned back and needs no
-salt, because there is nothing to guess. Its end is immediate: every request asks the database.
+salt, because there is nothing to guess. Its end is immediate: every request asks the database, if
+only whether anything in it has changed.
 """
 
 import hashlib
 from collections.abc import Callable, Sequence
+from typing import Final
 
 from sqlalchemy import Connection
 
@@ -31,6 +33,10 @@ SERVER = "cyan"
 """Stands as the client of tokens that a command made."""
 
 
+MAX_CALLERS: Final = 1024
+"""Those who call are remembered while nothing is written, this many of them."""
+
+
 def digest(secret: str) -> bytes:
     """What is stored in place of a token."""
     return hashlib.sha256(secret.encode("utf-8", "surrogateescape")).digest()
@@ -43,15 +49,28 @@ class Tokens:
         self._db = db
         self._clock = clock
         self._bus = bus
+        self._callers: dict[str, Caller] = {}
+        self._callers_of = 0
+        """The version of the database in which they were read."""
 
     def authenticate(self, token: str) -> Caller:
         """Raises InvalidTokenError or ExpiredTokenError."""
+        version = self._db.version()
+        if version != self._callers_of or len(self._callers) >= MAX_CALLERS:
+            self._callers.clear()
+            self._callers_of = version
+        caller = self._callers.get(token)
+        if caller is None:
+            caller = self._callers[token] = self._read(token)
+        if caller.expires_at_ms is not None and caller.expires_at_ms <= self._clock.now_ms():
+            raise ExpiredTokenError
+        return caller
+
+    def _read(self, token: str) -> Caller:
         rows = self._db.driver.execute(store.AUTHENTICATE, (digest(token),)).fetchall()
         if not rows:
             raise InvalidTokenError
         user_id, username, token_id, client_id, expires_at_ms, is_operator = rows[0]
-        if expires_at_ms is not None and expires_at_ms <= self._clock.now_ms():
-            raise ExpiredTokenError
         return Caller(
             UserId(user_id), username, token_id, client_id, expires_at_ms, bool(is_operator)
         )

@@ -36,7 +36,8 @@ class Visit(Call):
         max_body_bytes: int,
     ) -> None:
         super().__init__(
-            request,
+            request.scope,
+            request.receive,
             path,
             request_id,
             clock,

@@ -3,9 +3,10 @@
 import random
 from collections.abc import Coroutine, Iterable
 from contextvars import ContextVar
+from typing import Any
 
 import structlog
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
@@ -33,6 +34,11 @@ ALLOWED_HEADERS = (
 """What browser builds of api-js send (rest-api-core.md §1.1), and EventSource's own header."""
 
 PREFLIGHT_MAX_AGE_S = 24 * 3600
+
+_EVERY_ANSWER = (
+    (b"access-control-allow-origin", b"*"),
+    (b"access-control-expose-headers", b"x-request-id"),
+)
 
 _FORM_METHODS = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 
@@ -88,11 +94,16 @@ class Application:
             return None
         visit = _Visit(scope, raw_path, self._clock.monotonic())
         try:
-            return _without_waiting(self._respond(visit, scope, _nothing_comes, match))
-        except RuntimeError as error:
-            return _unexpected(error, visit.request_id)
-        finally:
-            self._end(visit)
+            call = self._begin(visit, match, scope, _nothing_comes)
+            auth = match.route.auth
+            if auth is Auth.TOKEN or auth is Auth.OPTIONAL:
+                self._admit(call, auth, _token_beside_body(call))
+            response = _without_waiting(match.route.endpoint(call))
+        except Exception as error:
+            response = _refusal(error, visit.request_id)
+        self._sign(response, visit)
+        self._end(visit)
+        return response
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         visit = _Visit(scope, _raw_path(scope), self._clock.monotonic())
@@ -106,41 +117,53 @@ class Application:
                 await visit.call.close()
             self._end(visit)
 
-    async def _respond(
-        self, visit: "_Visit", scope: Scope, receive: Receive, match: Match | None = None
-    ) -> Response:
+    async def _respond(self, visit: "_Visit", scope: Scope, receive: Receive) -> Response:
         """Answer or refuse; every error but the client's going becomes an answer."""
         try:
-            match = match or self._find(visit.method, visit.raw_path)
-            route = match.route
-            visit.label = route.path
-            if self._limits is not None:
-                host = (scope.get("client") or ("",))[0]
-                visit.held = self._limits.admit(route.method, route.path, host)
-            call = visit.call = Call(
-                Request(scope, receive),
-                match.path,
-                visit.request_id,
-                self._clock,
-                max_body_bytes=route.max_body_bytes,
-            )
-            await self._admit(route.auth, call)
-            response = await route.endpoint(call)
-        except ApiError as error:
-            response = json_response(error.body, error.status, error.headers)
-        except _PreflightError:
-            response = _preflight()
+            match = self._find(visit.method, visit.raw_path)
+            call = self._begin(visit, match, scope, receive)
+            auth = match.route.auth
+            if auth is Auth.TOKEN or auth is Auth.OPTIONAL:
+                self._admit(call, auth, await _token_of(call))
+            response = await match.route.endpoint(call)
         except ClientDisconnect:
             raise
         except Exception as error:
-            response = _unexpected(error, visit.request_id)
-        visit.status = response.status_code
-        response.raw_headers += (
-            (b"x-request-id", visit.request_id.encode()),
-            (b"access-control-allow-origin", b"*"),
-            (b"access-control-expose-headers", b"x-request-id"),
-        )
+            response = _refusal(error, visit.request_id)
+        self._sign(response, visit)
         return response
+
+    def _begin(self, visit: "_Visit", match: Match, scope: Scope, receive: Receive) -> Call:
+        """The call of the endpoint that was found, unless its client makes too many."""
+        route = match.route
+        visit.label = route.path
+        if self._limits is not None:
+            client = scope.get("client")
+            visit.held = self._limits.admit(route.method, route.path, client[0] if client else "")
+        call = visit.call = Call(
+            scope,
+            receive,
+            match.path,
+            visit.request_id,
+            self._clock,
+            max_body_bytes=route.max_body_bytes,
+        )
+        return call
+
+    def _admit(self, call: Call, auth: Auth, token: str | None) -> None:
+        if token is None:
+            if auth is Auth.TOKEN:
+                raise token_missing()
+            return
+        try:
+            call.caller = self._authenticator.authenticate(token)
+        except (InvalidTokenError, ExpiredTokenError) as error:
+            raise token_refused(error) from error
+
+    def _sign(self, response: Response, visit: "_Visit") -> None:
+        """Put what every answer has on this one."""
+        visit.status = response.status_code
+        response.raw_headers += ((b"x-request-id", visit.request_id.encode()), *_EVERY_ANSWER)
 
     def _end(self, visit: "_Visit") -> None:
         seconds = self._clock.monotonic() - visit.started_s
@@ -171,19 +194,6 @@ class Application:
             f"This path does not take {method[:20]}; it takes {_listed(allowed)}.",
         )
         raise ApiError(refusal.status, refusal.body, {"allow": ", ".join([*allowed, "OPTIONS"])})
-
-    async def _admit(self, auth: Auth, call: Call) -> None:
-        if auth is Auth.NONE or auth is Auth.OWN:
-            return
-        token = await _token_of(call)
-        if token is None:
-            if auth is Auth.TOKEN:
-                raise token_missing()
-            return
-        try:
-            call.caller = self._authenticator.authenticate(token)
-        except (InvalidTokenError, ExpiredTokenError) as error:
-            raise token_refused(error) from error
 
 
 class _Visit:
@@ -219,7 +229,7 @@ def _raw_path(scope: Scope) -> bytes:
     return raw_path or scope["path"].encode()
 
 
-def _without_waiting(work: Coroutine[object, None, Response]) -> Response:
+def _without_waiting(work: Coroutine[Any, Any, Response]) -> Response:
     """Run to the end what must not wait. Raises RuntimeError where it does."""
     try:
         work.send(None)
@@ -240,17 +250,21 @@ class _PreflightError(Exception):
 
 async def _token_of(call: Call) -> str | None:
     """The token, from the header, the query or a form field, in this order."""
-    for name, value in call.request.scope["headers"]:
+    token = _token_beside_body(call)
+    if token is None and call.scope["method"] in _FORM_METHODS:
+        return await call.form_token()
+    return token
+
+
+def _token_beside_body(call: Call) -> str | None:
+    """The token of the header, or that of the query."""
+    for name, value in call.scope["headers"]:
         if name == b"authorization":
             token = bearer_of(value.decode("latin-1"))
             if token is not None:
                 return token
-    if b"access_token=" in call.request.scope["query_string"]:
-        token = call.query.get("access_token")
-        if token:
-            return token
-    if call.request.method in _FORM_METHODS:
-        return await call.form_token()
+    if b"access_token=" in call.scope["query_string"]:
+        return call.query.get("access_token") or None
     return None
 
 
@@ -272,7 +286,12 @@ def _preflight() -> Response:
     )
 
 
-def _unexpected(error: Exception, request_id: str) -> Response:
+def _refusal(error: Exception, request_id: str) -> Response:
+    """The answer in place of the one that an error prevented."""
+    if isinstance(error, ApiError):
+        return json_response(error.body, error.status, error.headers)
+    if isinstance(error, _PreflightError):
+        return _preflight()
     if isinstance(error, CyanError):
         refusal = from_cyan_error(error)
         if refusal is not None:

@@ -2,6 +2,7 @@
 
 from starlette.datastructures import FormData, QueryParams
 from starlette.requests import Request
+from starlette.types import Receive, Scope
 
 from cyan.core.clock import Clock
 from cyan.rest import body
@@ -19,15 +20,18 @@ class Call:
         "_content",
         "_form",
         "_max_body_bytes",
+        "_receive",
+        "_request",
         "clock",
         "path",
-        "request",
         "request_id",
+        "scope",
     )
 
     def __init__(
         self,
-        request: Request,
+        scope: Scope,
+        receive: Receive,
         path: dict[str, str],
         request_id: str,
         clock: Clock,
@@ -35,7 +39,9 @@ class Call:
         max_body_bytes: int = body.MAX_BODY_BYTES,
         caller: Caller | None = None,
     ) -> None:
-        self.request = request
+        self.scope = scope
+        self._receive = receive
+        self._request: Request | None = None
         self.path = path
         self.request_id = request_id
         self.clock = clock
@@ -44,6 +50,14 @@ class Call:
         self._content: bytes | None = None
         self._body: dict[str, object] | None = None
         self._form: FormData | None = None
+
+    @property
+    def request(self) -> Request:
+        """All else about it. Made when it is asked for: a good part of what is asked of the API
+        needs none."""
+        if self._request is None:
+            self._request = Request(self.scope, self._receive)
+        return self._request
 
     @property
     def caller(self) -> Caller:

@@ -112,7 +112,9 @@ class BoundedConnection(HttpToolsProtocol):
             return False
         if parser.get_http_version() != "1.1" or not parser.should_keep_alive():
             return False
-        if parser.should_upgrade() or any(name in _WITH_A_BODY for name, _ in self.headers):
+        if parser.should_upgrade():
+            return False
+        if not _WITH_A_BODY.isdisjoint([name for name, _ in self.headers]):
             return False
         url = httptools.parse_url(self.url)
         if not url.path:  # `GET http://host` has none
@@ -126,11 +128,12 @@ class BoundedConnection(HttpToolsProtocol):
         if response is None:
             return False
         self._left_now -= 1
-        head = [STATUS_LINE[response.status_code]]
-        for name, value in (*self.server_state.default_headers, *response.raw_headers):
-            head += (name, b": ", value, b"\r\n")
-        head += (b"\r\n", bytes(response.body))
-        self.transport.write(b"".join(head))
+        headers = [
+            b"%b: %b\r\n" % header
+            for header in (*self.server_state.default_headers, *response.raw_headers)
+        ]
+        head = STATUS_LINE[response.status_code], *headers, b"\r\n"
+        self.transport.write(b"".join((*head, response.body)))
         self.on_response_complete()
         return True
 

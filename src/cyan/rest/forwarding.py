@@ -28,6 +28,7 @@ UNKNOWN: Final = "unknown"
 
 _FOR: Final = b"x-forwarded-for"
 _PROTO: Final = b"x-forwarded-proto"
+_SAID: Final = frozenset({_FOR, _PROTO})
 _FORWARDING: Final = ("x-forwarded-for", "forwarded", "via")
 """Headers that say that somebody else has sent this on (RFC 7239 §4, RFC 9110 §7.6.3)."""
 
@@ -84,10 +85,12 @@ class Forwarding:
     def as_sent(self, scope: Scope) -> Scope:
         """The request as its client made it."""
         headers: list[tuple[bytes, bytes]] = scope["headers"]
+        if _SAID.isdisjoint([name for name, _ in headers]):
+            return scope
         path = [value for name, value in headers if name == _FOR]
         schemes = [value for name, value in headers if name == _PROTO]
         peer = scope.get("client")
-        if not (path or schemes) or peer is None or not self._is_trusted(peer[0]):
+        if peer is None or not self._is_trusted(peer[0]):
             return scope
         address, hops = self._walk(peer[0], _values(path))
         if path and _is_loopback(address):

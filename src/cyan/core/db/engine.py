@@ -137,6 +137,12 @@ class Database:
         found = self.rows(statement, parameters)
         return found[0] if found else None
 
+    def version(self) -> int:
+        """Another number after each commit, whichever process made it: what was read under a number
+        is so for as long as it is the same. Costs 2 µs, less than half of a row."""
+        found: int = self.driver.execute("PRAGMA data_version").fetchone()[0]
+        return found
+
     def submit(self, work: Work[T], done: Callable[[T | None, BaseException | None], None]) -> None:
         """Run `work` in the writer; call `done(result, error)` in the WRITER THREAD afterwards.
 
