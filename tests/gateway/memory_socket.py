@@ -2,7 +2,7 @@
 
 import os
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from cyan.gateway.udp import BATCH, Datagram
 
@@ -43,6 +43,10 @@ class MemorySocket:
         self._queue.append((content, address))
         if len(self._queue) == BATCH:
             self.flush()
+
+    def send_all(self, contents: Sequence[bytes], address: bytes) -> None:
+        for content in contents:
+            self.send(content, address)
 
     def flush(self) -> None:
         queue, self._queue = self._queue, []

@@ -39,11 +39,12 @@ class Sending:
     progress: list[tuple[UpdateStage, int]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
+        self.image = image_of(self.data)
         self.begun_s = self.world.clock.monotonic()
         self.task = asyncio.get_running_loop().create_task(
             self.world.gateway.updates.update(
                 self.device_id,
-                image_of(self.data),
+                self.image,
                 lambda stage, sent: self.progress.append((stage, sent)),
             )
         )

@@ -138,6 +138,38 @@ def test_datagrams_go_in_and_out_with_their_addresses(host: str, kind: type[Plai
         peer.close()
 
 
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
+@pytest.mark.parametrize("kind", [datagram_socket, PlainSocket])
+def test_many_datagrams_to_one_address_leave_among_others_in_their_order(
+    host: str, kind: type[PlainSocket]
+) -> None:
+    try:
+        served: DatagramSocket = kind(bind(host, 0))
+    except OSError:
+        pytest.skip(f"no {host} here")
+    peers = [bind(host, 0) for _ in range(2)]
+    try:
+        one, other = (make_address(peer.family, host, peer.getsockname()[1]) for peer in peers)
+        many = [bytes((n & 0xFF,)) * (1 + n) for n in range(2 * BATCH + 5)]
+        served.send(b"before", one)
+        served.send(b"another", other)
+        served.send_all(many, one)
+        served.send_all([], one)
+        served.send(b"after", one)
+        served.send_all([b"", b"last"], other)
+        served.flush()
+        for peer in peers:
+            peer.setblocking(True)
+            peer.settimeout(5)
+        expected = [b"before", *many, b"after"]
+        assert [peers[0].recv(DATAGRAM_BYTES) for _ in expected] == expected
+        assert [peers[1].recv(DATAGRAM_BYTES) for _ in range(3)] == [b"another", b"", b"last"]
+    finally:
+        served.close()
+        for peer in peers:
+            peer.close()
+
+
 @pytest.mark.parametrize("kind", [datagram_socket, PlainSocket])
 def test_what_cannot_be_sent_does_not_hold_up_the_rest(kind: type[PlainSocket]) -> None:
     bound, peer = bind("127.0.0.1", 0), bind("127.0.0.1", 0)

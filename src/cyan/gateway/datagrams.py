@@ -150,10 +150,13 @@ class DatagramLink(Link):
         needs nothing else. Hot path."""
         ack = read_update_ack(content)
         message_id = content[2] << 8 | content[3]
-        if ack is None or message_id != self._expected or not self.is_online:
+        if ack is None or not self.is_online:
             return False
-        self._expected = message_id + 1 & 0xFFFF
-        self.host.updates.on_ack(self, ack, now_s)
+        if message_id == self._expected:
+            self._expected = message_id + 1 & 0xFFFF
+        elif not self._follow(message_id, now_s):
+            return True
+        self.host.updates.on_ack(self, ack)
         return True
 
     def _on_other_record(self, content_type: int, content: bytes) -> None:
@@ -284,17 +287,14 @@ class DatagramLink(Link):
     def send_chunks(
         self, chunks: Sequence[int], encode: Callable[[Sequence[int], int], list[bytes]]
     ) -> None:
-        exchange, address, send = self.exchange, self.address, self.host.send
-        seal = self.records.seal_data
-        count = len(chunks)
+        exchange, count = self.exchange, len(chunks)
         message_id = exchange.next_message_id
         exchange.next_message_id = message_id + count & 0xFFFF
         # What the device says of them is none of the messages that its rate is meant for.
         self.budget += count
         if (message_id & ID_CHECKPOINT) + count > ID_CHECKPOINT:
             self.host.mark_urgent(self)
-        for content in encode(chunks, message_id):
-            send(seal(content), address)
+        self.host.send_all(self.records.seal_all(encode(chunks, message_id)), self.address)
 
     def close(self) -> None:
         self.host.send(self.records.seal(ALERT, alerts.CLOSE_NOTIFY), self.address)

@@ -158,6 +158,7 @@ class Gateway:
         self.messages_per_s = config.device_messages_per_s
         self._listener = Listener(stream_key, self, messages_per_s=self.messages_per_s)
         self.send = self._sender.send
+        self.send_all = self._sender.send_all
         self.mark_dirty = self._keeper.mark_dirty
         self.mark_urgent = self._keeper.mark_urgent
         self._ticker: asyncio.TimerHandle | None = None

@@ -216,7 +216,7 @@ class Link(ABC):
         if isinstance(request, UpdateAck):
             # A bit instead of an entry: there are thousands in one update.
             self.exchange.keep_answer(message.message_id, EMPTY_ACK)
-            self.host.updates.on_ack(self, request, self.host.now_s())
+            self.host.updates.on_ack(self, request)
             return (fx.Reply(),)
         if isinstance(request, ChunkMissed):
             self.host.updates.on_missed(self, request)

@@ -5,7 +5,7 @@ devices does not drown in its own handshakes.
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 import structlog
@@ -59,8 +59,20 @@ class Sender:
             return
         socket.send(datagram, address)
         if not self._flush_is_due:
-            self._flush_is_due = True
-            asyncio.get_running_loop().call_soon(self.flush)
+            self._flush_soon()
+
+    def send_all(self, datagrams: Sequence[bytes], address: bytes) -> None:
+        """`send` of each, to one address."""
+        socket = self._socket
+        if socket is None:
+            return
+        socket.send_all(datagrams, address)
+        if not self._flush_is_due:
+            self._flush_soon()
+
+    def _flush_soon(self) -> None:
+        self._flush_is_due = True
+        asyncio.get_running_loop().call_soon(self.flush)
 
     def flush(self) -> None:
         self._flush_is_due = False

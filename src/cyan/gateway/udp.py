@@ -11,6 +11,7 @@ import ctypes
 import errno
 import socket
 import struct
+from collections.abc import Sequence
 from typing import Final, Protocol
 
 BATCH: Final = 64
@@ -43,6 +44,10 @@ class DatagramSocket(Protocol):
 
     def send(self, content: bytes, address: bytes) -> None:
         """Queue a datagram; it leaves with `flush`, or at once when BATCH are queued."""
+        ...
+
+    def send_all(self, contents: Sequence[bytes], address: bytes) -> None:
+        """`send` of each, to one address."""
         ...
 
     def flush(self) -> None:
@@ -196,6 +201,23 @@ class BatchedSocket:
         if self._queued == BATCH:
             self.flush()
 
+    def send_all(self, contents: Sequence[bytes], address: bytes) -> None:
+        slots, size, done = self._out, self._name_bytes, 0
+        room, lengths = slots.contents, slots.vector_lengths
+        while done < len(contents):
+            i = self._queued
+            part = contents[done : done + BATCH - i]
+            done += len(part)
+            slots.names[i * size : (i + len(part)) * size] = address * len(part)
+            for content in part:
+                start, length = i * DATAGRAM_BYTES, len(content)
+                room[start : start + length] = content
+                lengths[2 * i + 1] = length
+                i += 1
+            self._queued = i
+            if i == BATCH:
+                self.flush()
+
     def flush(self) -> None:
         sent, step = 0, ctypes.sizeof(_MultipleHeader)
         while sent < self._queued:
@@ -237,6 +259,9 @@ class PlainSocket:
 
     def send(self, content: bytes, address: bytes) -> None:
         self._queue.append((content, address))
+
+    def send_all(self, contents: Sequence[bytes], address: bytes) -> None:
+        self._queue.extend((content, address) for content in contents)
 
     def flush(self) -> None:
         queue, self._queue = self._queue, []

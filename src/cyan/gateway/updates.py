@@ -62,8 +62,9 @@ class _Running:
     """One transfer with what waits for it."""
 
     __slots__ = (
-        "begun_s", "cancel", "chunk_bytes", "counted", "device_id", "done", "first_id", "link",
-        "on_progress", "pinged_s", "progress_s", "sent", "size", "told", "transfer",
+        "ack", "begun_s", "cancel", "chunk_bytes", "counted", "device_id", "done", "first_id",
+        "is_ready", "link", "on_progress", "pinged_s", "progress_s", "sent", "size", "told",
+        "transfer",
     )  # fmt: skip
 
     def __init__(
@@ -91,6 +92,19 @@ class _Running:
         self.begun_s = now_s
         self.progress_s = self.pinged_s = now_s
         self.told: tuple[object, int] | None = None
+        self.ack: UpdateAck | None = None
+        """What the device has said since it was last looked at."""
+        self.is_ready = False
+        """Whether it is among those that are about to be looked at."""
+
+
+def _newer(before: UpdateAck | None, ack: UpdateAck) -> UpdateAck:
+    """What both of one device say together. One that says less was overtaken on its way."""
+    if before is None or ack.index > before.index:
+        return ack
+    if ack.index < before.index:
+        return before
+    return UpdateAck(ack.index, ack.bitmap | before.bitmap)
 
 
 def _nothing() -> None:
@@ -181,15 +195,13 @@ class Updates:
 
     # -- what links say ------------------------------------------------------------------------
 
-    def on_ack(self, link: Link, ack: UpdateAck, now_s: float) -> None:
+    def on_ack(self, link: Link, ack: UpdateAck) -> None:
         """A device says which chunks it has. Hot path."""
         one = self._of(link)
         if one is not None:
-            step = one.transfer.on_ack(ack, now_s)
-            if step is not None:
-                self._do(one, step)
-            else:
-                self._pump(one, now_s)
+            one.ack = _newer(one.ack, ack)
+            if not one.is_ready:
+                self._go_on_soon(one)
 
     def on_missed(self, link: Link, missed: ChunkMissed) -> None:
         """A device says which chunks it lacks."""
@@ -236,18 +248,31 @@ class Updates:
         if self._is_turning:
             self._place.at(now_s, self._turn)
         for one in list(self._running.values()):
-            if one.link.ended is not None or not one.link.is_online:
-                self.on_gone(one.link)
-                continue
-            self._do(one, one.transfer.on_time(now_s))
-            self._pump(one, now_s)
-            self._count(one)
-            if now_s - max(one.link.heard_s, one.pinged_s) >= PING_AFTER_S:
-                self._ping(one, now_s)
+            self._guarded(self._on_time, one, now_s)
         if self._pacer.has_limit:
             self._pacer.deal(now_s, self._send_one)
 
+    def _on_time(self, one: _Running, now_s: float) -> None:
+        if one.link.ended is not None or not one.link.is_online:
+            self.on_gone(one.link)
+            return
+        self._do(one, one.transfer.on_time(now_s))
+        self._pump(one, now_s)
+        self._count(one)
+        if now_s - max(one.link.heard_s, one.pinged_s) >= PING_AFTER_S:
+            self._ping(one, now_s)
+
     # -- one transfer --------------------------------------------------------------------------
+
+    def _guarded(
+        self, step: Callable[[_Running, float], None], one: _Running, now_s: float
+    ) -> None:
+        """One device's update must not cost the others theirs."""
+        try:
+            step(one, now_s)
+        except Exception:
+            _log.exception("update.failed", device_id=one.device_id)
+            self._fail(one, UpdateInterruptedError("The server failed to go on with the update."))
 
     def _of(self, link: Link) -> _Running | None:
         device_id = link.session.device_id
@@ -271,6 +296,8 @@ class Updates:
         def on_answer(message: coap.Message) -> None:
             if not one.done.done():
                 now_s = self._place.now_s()
+                # What it said before this was of another transfer.
+                one.ack = None
                 self._do(one, one.transfer.on_answer(message, now_s))
                 self._pump(one, now_s)
 
@@ -311,9 +338,7 @@ class Updates:
             sent = self._send(one, room, now_s)
             if sent == BURST:
                 # The others first.
-                if not self._ready:
-                    asyncio.get_running_loop().call_soon(self._go_on)
-                self._ready.append(one)
+                self._go_on_soon(one)
 
     def _send(self, one: _Running, room: int, now_s: float) -> int:
         """Send up to `room` chunks; how many there were. Hot path."""
@@ -333,11 +358,32 @@ class Updates:
                 self._do(one, step)
         return count
 
+    def _go_on_soon(self, one: _Running) -> None:
+        """When all is taken in that has come: a device often says how far it is several times over,
+        and what it says last is all that counts."""
+        if not one.is_ready:
+            one.is_ready = True
+            if not self._ready:
+                asyncio.get_running_loop().call_soon(self._go_on)
+            self._ready.append(one)
+
     def _go_on(self) -> None:
         now_s = self._place.now_s()
         ready, self._ready = self._ready, deque()
         for one in ready:
-            self._pump(one, now_s)
+            one.is_ready = False
+            self._guarded(self._go_on_with, one, now_s)
+
+    def _go_on_with(self, one: _Running, now_s: float) -> None:
+        ack, one.ack = one.ack, None
+        if one.done.done() or not one.link.is_online:
+            return
+        if ack is not None:
+            step = one.transfer.on_ack(ack, now_s)
+            if step is not None:
+                self._do(one, step)
+                return
+        self._pump(one, now_s)
 
     def _send_one(self, one: _Running) -> int:
         """One chunk, when all have a limit together; its bytes."""

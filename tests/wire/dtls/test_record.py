@@ -284,6 +284,42 @@ def test_no_sequence_number_is_used_twice_even_at_the_end() -> None:
                 records.seal(ALERT, b"\x01\x00")
 
 
+def test_several_records_are_what_each_would_be() -> None:
+    contents = [b"", b"a", b"bc", b"de", b"f" * 524, b"g" * 524, b"h" * 100]
+    together, alone = ServerRecords(KEYS, ID, send_sequence=7), ServerRecords(KEYS, ID)
+    alone.send_sequence = 7
+    sealed = together.seal_all(contents)
+    assert sealed == [alone.seal_data(content) for content in contents]
+    assert together.send_sequence == alone.send_sequence == 7 + len(contents)
+    device = DeviceRecords(KEYS, ID)
+    assert [device.open(record) for record in sealed] == [
+        (APPLICATION_DATA, content) for content in contents
+    ]
+    assert together.seal_all([]) == []
+
+
+def test_several_records_use_no_number_twice_even_at_the_end() -> None:
+    records = ServerRecords(KEYS, ID, send_sequence=MAX_SEQUENCE - 1)
+    with pytest.raises(MisuseError):
+        records.seal_all([b"one", b"two", b"three"])
+    assert records.send_sequence == MAX_SEQUENCE - 1
+    last = records.seal_all([b"one", b"two"])
+    assert [record[3:11] for record in last] == [
+        b"\0\x01" + b"\xff" * 5 + b"\xfe",
+        b"\0\x01" + b"\xff" * 6,
+    ]
+    with pytest.raises(MisuseError):
+        records.seal_all([b"one more"])
+
+
+def test_one_of_several_that_is_too_long_is_our_mistake_and_no_number_comes_again() -> None:
+    server, device = pair()
+    with pytest.raises(MisuseError):
+        server.seal_all([b"short", bytes(MAX_CONTENT_BYTES + 1)])
+    assert server.send_sequence == 2
+    assert device.open(server.seal_data(b"next")) == (APPLICATION_DATA, b"next")
+
+
 def test_content_longer_than_a_record_is_our_mistake() -> None:
     server, device = pair()
     content = bytes(MAX_CONTENT_BYTES)

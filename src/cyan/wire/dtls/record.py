@@ -20,6 +20,8 @@ session waits for the first answer, application data comes with type 254 in plac
 `device id(12) 0c` behind the record (§1.4.6).
 """
 
+from collections.abc import Sequence
+
 import msgspec
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESCCM
@@ -289,6 +291,28 @@ class ServerRecords(_Records):
                 nonce + b"\x17\xfe\xfd" + length.to_bytes(2, "big"),
             )
         )
+
+    def seal_all(self, contents: Sequence[bytes]) -> list[bytes]:
+        """`seal_data` of each, in this order."""
+        sequence = self.send_sequence
+        if sequence + len(contents) > MAX_SEQUENCE + 1:
+            raise MisuseError("sequence numbers used up")
+        self.send_sequence = sequence + len(contents)
+        iv, encrypt = self._seal_iv, (self._sealer or self._make_sealer()).encrypt
+        number, length = _EPOCH_ONE | sequence, -1
+        records = []
+        for content in contents:
+            if len(content) != length:
+                length = len(content)
+                if length > MAX_CONTENT_BYTES:
+                    raise MisuseError("content too long")
+                lengths = (length + _SEALED_BYTES).to_bytes(2, "big")
+                additional_data = b"\x17\xfe\xfd" + length.to_bytes(2, "big")
+            nonce = number.to_bytes(8, "big")
+            number += 1
+            sealed = encrypt(iv + nonce, content, nonce + additional_data)
+            records.append(b"".join((b"\x17\xfe\xfd", nonce, lengths, nonce, sealed)))
+        return records
 
     def _make_opener(self) -> AESCCM:
         self._opener = opener = AESCCM(self.keys.client_write_key, TAG_BYTES)

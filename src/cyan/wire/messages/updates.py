@@ -2,6 +2,7 @@
 section 5.2): UpdateStart, UpdateChunk, UpdateAck, UpdateFinish and what answers them."""
 
 from collections.abc import Sequence
+from struct import Struct
 from typing import Final
 
 import msgspec
@@ -41,6 +42,9 @@ _CHUNK_INDEX_EMPTY: Final = 0xE0
 _CHUNK_HEAD: Final = b"\xb1C"
 _CHUNK_INDEX_ONE: Final = b"\xe1\x06\xe9"
 _CHUNK_INDEX_TWO: Final = b"\xe2\x06\xe9"
+_pack_head_one: Final = Struct("!2sH5sBc").pack
+_pack_head_two: Final = Struct("!2sH5sHc").pack
+"""A chunk's message up to its data: type and code, message id, path and option, index, marker."""
 
 
 class UpdateStart(msgspec.Struct, frozen=True):
@@ -197,12 +201,11 @@ def encode_update_chunks(
     start = offset - size
     for chunk in chunks:
         if chunk <= 0xFF:
-            head = b"\xb1C\xe1\x06\xe9%c\xff" % chunk
+            head = _pack_head_one(b"\x50\x02", message_id, b"\xb1C\xe1\x06\xe9", chunk, b"\xff")
         else:
-            head = b"\xb1C\xe2\x06\xe9%c%c\xff" % (chunk >> 8, chunk & 0xFF)
+            head = _pack_head_two(b"\x50\x02", message_id, b"\xb1C\xe2\x06\xe9", chunk, b"\xff")
         begin = start + chunk * size
-        parts = (b"\x50\x02", message_id.to_bytes(2, "big"), head, data[begin : begin + size])
-        written.append(b"".join(parts))
+        written.append(head + data[begin : begin + size])
         message_id = message_id + 1 & 0xFFFF
     return written
 
