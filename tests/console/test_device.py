@@ -167,3 +167,33 @@ def test_a_device_that_is_gone_says_so_instead_of_answering(
         expect(line(page, "led").get_by_role("status")).to_contain_text("not connected")
         page.get_by_role("button", name="Ping").click()
         expect(page.locator(".toast.is-bad")).to_contain_text("It does not answer.")
+
+
+def test_the_keyboard_stays_where_it_was_through_every_answer(page: Page) -> None:
+    call = line(page, "led").get_by_role("button", name="Call")
+    call.focus()
+    page.keyboard.press("Enter")
+    expect(line(page, "led").get_by_role("status")).to_contain_text("ms")
+    expect(call).to_be_focused()
+    for name in ("Signal", "Stop signal"):
+        page.locator("#signal").focus()
+        expect(page.locator("#signal")).to_have_text(name)
+        page.keyboard.press("Enter")
+        expect(page.locator("#signal")).not_to_have_text(name)
+        expect(page.locator("#signal")).to_be_focused()
+    switch = page.get_by_label("Development device")
+    for said in ("It is marked for development.", "It is not marked for development any more."):
+        switch.focus()
+        page.keyboard.press("Space")
+        expect(page.get_by_text(said)).to_be_visible()
+        expect(switch).to_be_focused()
+    span = page.get_by_role("button", name="7 days")
+    span.focus()
+    page.keyboard.press("Enter")
+    expect(span).to_have_attribute("aria-pressed", "true")
+    expect(span).to_be_focused()
+    save = page.get_by_role("button", name="Save the notes")
+    save.focus()
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("The notes are saved.")).to_be_visible()
+    expect(save).to_be_focused()

@@ -183,3 +183,28 @@ def test_dots_change_by_themselves_when_devices_go_and_come(
             again.wait_until_ready()
             expect(page.locator(".dot.is-online")).to_be_visible()
         assert page.evaluate("window.isTheSamePage") is True
+
+
+def test_sorting_by_keyboard_keeps_the_place(page: Page) -> None:
+    sorter = page.get_by_role("link", name="Name", exact=True)
+    for first in ("lamp-3", "lamp-1"):
+        sorter.focus()
+        page.keyboard.press("Enter")
+        expect(page.locator("#device-rows tbody tr a").first).to_have_text(first)
+        expect(sorter).to_be_focused()
+    # The page of many ids has its field ready.
+    page.get_by_role("button", name="Claim a device").focus()
+    page.keyboard.press("Enter")
+    page.get_by_role("button", name="Claim many at once").focus()
+    page.keyboard.press("Enter")
+    expect(page.get_by_label("Device ids")).to_be_focused()
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("dialog")).to_have_count(0)
+
+
+def test_after_an_action_on_ticked_devices_the_keyboard_is_in_the_page(page: Page) -> None:
+    page.get_by_label("Tick lamp-1").check()
+    page.get_by_role("button", name="Ping").focus()
+    page.keyboard.press("Enter")
+    expect(page.locator(".toast")).to_contain_text("1 of 1 answered.")
+    expect(page.locator("#main")).to_be_focused()

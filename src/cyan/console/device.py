@@ -85,7 +85,8 @@ class DeviceRoom:
             try:
                 now = self._needs.access.get(visit.caller, device.id)
             except UnknownDeviceError:
-                return  # it is not theirs any more; the next click says so
+                yield "state", visit.part_text("device-gone.html")
+                return
             yield "state", visit.part_text("device-state.html", **self._state(now))
             yield (
                 "updates",

@@ -140,6 +140,25 @@
     confirmed(event.detail.question, label, () => event.detail.issueRequest(true));
   });
 
+  // ---- focus: a button that waits for its answer lets go of it, and so does a part that is replaced.
+  // Whoever works by keyboard goes on where they were: at the same element, or the one with its id.
+  let held = null;
+
+  function giveBack() {
+    if (!held || document.activeElement !== document.body) return;
+    const same = held.isConnected ? held : held.id && byId(held.id);
+    const next = same && same.getClientRects().length ? same : byId("main");
+    next?.focus({ preventScroll: true });
+    if (document.activeElement === same) held = null;
+  }
+
+  document.addEventListener("htmx:beforeRequest", () => {
+    if (document.activeElement !== document.body) held = document.activeElement;
+  });
+  document.addEventListener("htmx:afterSettle", giveBack);
+  document.addEventListener("htmx:afterRequest", () => setTimeout(giveBack));
+  document.addEventListener("pointerdown", () => { held = null; }, true);
+
   document.addEventListener("toast", (event) => tell(event.detail.text, event.detail.kind));
   document.addEventListener("htmx:sendError", () => tell("The server cannot be reached.", "bad"));
   document.addEventListener("htmx:afterSettle", tick);
