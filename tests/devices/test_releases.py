@@ -2,7 +2,7 @@
 
 import pytest
 
-from cyan.devices.releases import release_of
+from cyan.devices.releases import release_of, system_version_of
 
 
 @pytest.mark.parametrize(
@@ -37,3 +37,16 @@ def test_an_old_candidate_reads_as_the_first_of_its_line(number: int, release: s
 def test_any_number_reads_as_something() -> None:
     for number in (999, 65_535):
         assert release_of(number).count(".") == 2
+
+
+@pytest.mark.parametrize(
+    ("release", "number"),
+    [("0.7.0", 207), ("1.5.2", 1512), ("3.0.0", 3005), ("5.4.1", 5410), ("6.2.0", 6200)],
+)
+def test_the_number_of_a_release_is_that_of_its_system(release: str, number: int) -> None:
+    assert system_version_of(release) == number
+
+
+@pytest.mark.parametrize("release", ["2.3.9", "6.2", "6.3.0-rc.1", "6.2.99999", "x.y.z", ""])
+def test_where_the_number_cannot_be_told_there_is_none(release: str) -> None:
+    assert system_version_of(release) is None

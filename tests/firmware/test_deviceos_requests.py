@@ -107,7 +107,7 @@ async def test_what_can_be_compiled_for_is_listed_too_each_once(
     assert [(each["version"], each["release_state"], each["module_version"]) for each in found] == [
         ("6.3.0-rc.1", "preview", None),
         ("6.2.0", "ga", 6200),
-        ("2.3.1", "ga", None),
+        ("2.3.1", "ga", 2302),
     ]
     assert len((await ask(client, VERSIONS, platform_id=BORON))["versions"]) == 3
     by_number = await ask(client, VERSIONS, internal_version=6200)

@@ -23,6 +23,8 @@ _RELEASES: Final = {
 }  # fmt: skip
 """Those whose number does not read as the version."""
 
+_NUMBERS: Final = {release: number for number, release in _RELEASES.items()}
+
 _BEFORE_1_0: Final = ("0.4.0", "0.6.0", "0.7.0", "0.8.0", "0.9.0")
 """By the hundreds; 0.5 began at 12."""
 
@@ -43,3 +45,16 @@ def release_of(system_version: int) -> str:
     major, rest = divmod(system_version, 1000)
     minor, patch = divmod(rest, 100)
     return f"{major}.{minor}.{patch if system_version >= _REGULAR else 0}"
+
+
+def system_version_of(release: str) -> int | None:
+    """The number of a release's system module; None where it cannot be told."""
+    known = _NUMBERS.get(release)
+    if known is not None:
+        return known
+    parts = release.split(".")
+    if len(parts) != 3 or not all(each.isdecimal() and len(each) < 4 for each in parts):
+        return None
+    major, minor, patch = map(int, parts)
+    number = major * 1000 + minor * 100 + patch
+    return number if number >= _REGULAR and release_of(number) == release else None

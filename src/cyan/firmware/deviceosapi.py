@@ -12,7 +12,7 @@ from starlette.responses import Response, StreamingResponse
 
 from cyan.core.errors import NotFoundError
 from cyan.core.ports import Image
-from cyan.devices.releases import release_of
+from cyan.devices.releases import system_version_of
 from cyan.firmware.compiling.model import BuildTarget
 from cyan.firmware.deviceos import DeviceOs, Release
 from cyan.firmware.deviceosmodel import (
@@ -255,16 +255,9 @@ def _items(targets: Iterable[BuildTarget]) -> Iterator[VersionItem]:
     """What can be compiled for: the CLI looks here whether a target exists."""
     for target in targets:
         if find_release(target.version) == target.version:
-            number = _module_version(target.version)
+            number = system_version_of(target.version)
             for platform_id in target.platforms:
                 yield VersionItem(target.version, _state(target.version), platform_id, number)
-
-
-def _module_version(version: str) -> int | None:
-    """The number of the system of a release, where the one reads as the other."""
-    major, minor, patch = release_order(version)[:3]
-    number = major * 1000 + minor * 100 + patch
-    return number if release_of(number) == version else None
 
 
 def _key(item: VersionItem) -> tuple[str, int]:

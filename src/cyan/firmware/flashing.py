@@ -62,7 +62,8 @@ class UpdateRunsError(ConflictError):
 
 
 class UpdatesDisabledError(ConflictError):
-    """The application on the device does not take updates now; firmware_updates_forced makes it."""
+    """The application on the device does not take updates now. It gets one all the same once
+    firmware_updates_forced of the device is set to true."""
 
 
 class NotBegunError(ConflictError):

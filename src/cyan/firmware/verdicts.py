@@ -25,7 +25,7 @@ _SENTENCES: Final = {
     -1330: "The module arrived damaged: its checksum is wrong.",
     -1331: "The pieces of a resumed update do not fit together; start it again.",
     -1340: "The module needs another version of Device OS or of the boot loader.",
-    -1350: "The module is made for another place in the device's memory.",
+    -1350: "The module is made for another place in the device's memory, or too large for its own.",
     -1351: "The module has the wrong size for the device.",
     -1360: "The module is made for another platform.",
     -1370: "The module has a form that the device does not take.",

@@ -13,6 +13,7 @@ from cyan.firmware.compiling import program
 from cyan.firmware.compiling.model import BuildTarget, CompileError, Target
 from cyan.firmware.compiling.program import Limits, ProgramCompiler
 from cyan.firmware.compiling.service import open_compilers, read_targets
+from cyan.firmware.compiling.simulated import simulated_compiler
 from cyan.wire.module import encode_module
 from tests.firmware.compiling.world import write_program
 
@@ -94,6 +95,15 @@ async def test_a_module_for_something_else_is_not_taken(
         code = f"module.write_bytes(bytes.fromhex('{other.hex()}'))"
         await compiler(tmp_path, code).compile({"a.ino": b""}, ARGON)
     assert "which is not what was asked for" in raised.value.errors
+
+
+async def test_sources_that_do_not_fit_into_the_memory_are_too_large() -> None:
+    sources = {"a.ino": b"void setup() {}\nvoid loop() {}\n//" + b"x" * 9_000_000}
+    with pytest.raises(CompileError) as raised:
+        await simulated_compiler("all").compile(sources, ARGON)
+    assert raised.value.errors == (
+        "error: these sources are larger than the compiler for simulated devices can read"
+    )
 
 
 async def test_a_program_that_is_missing_is_named(tmp_path: Path) -> None:

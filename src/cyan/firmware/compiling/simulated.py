@@ -77,6 +77,12 @@ def main(arguments: list[str]) -> int:
     }
     try:
         made, messages = compile_sources(files, platform_id, version)
+    except MemoryError:
+        print(
+            "error: these sources are larger than the compiler for simulated devices can read",
+            file=sys.stderr,
+        )
+        return 1
     except Exception as error:
         where = traceback.extract_tb(error.__traceback__)[-1]
         print(
