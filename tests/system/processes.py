@@ -11,7 +11,9 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 import httpx
@@ -223,10 +225,23 @@ class Server:
         return path
 
 
+@cache
+def _migrated_database() -> bytes:
+    """A database file that has just been migrated."""
+    with TemporaryDirectory() as folder:
+        migrate.upgrade(Path(folder) / "cyan.db")
+        return (Path(folder) / "cyan.db").read_bytes()
+
+
 def migrated(data: Path) -> Path:
     """A data folder with an up-to-date schema."""
     data.mkdir(mode=0o700, exist_ok=True)
-    migrate.upgrade(data / "cyan.db")
+    path = data / "cyan.db"
+    if path.exists():
+        migrate.upgrade(path)
+    else:
+        path.touch(mode=0o600)
+        path.write_bytes(_migrated_database())
     return data
 
 
