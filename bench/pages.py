@@ -81,10 +81,10 @@ def _sign_in(server: Child) -> str:
         assert token is not None
         fields = {"username": OWNER, "password": PASSWORD, "csrf": token[1]}
         client.post("/console/sign-in", data=fields)
-        secret = client.cookies.get("cyan-session")
-    if not secret:
-        raise BenchError("The owner cannot sign in to the console.")
-    return f"cyan-session={secret}"
+        for name, secret in client.cookies.items():
+            if name.startswith("cyan-session"):  # the port follows
+                return f"{name}={secret}"
+    raise BenchError("The owner cannot sign in to the console.")
 
 
 def _ask(server: Child, path: str, cookie: str, count: int) -> Meter:

@@ -9,8 +9,8 @@ from cyan.console.visit import safe_next
 SECRET = "0123456789abcdef0123456789abcdef01234567"
 
 
-def jar(cookie: str = "", scheme: str = "http") -> Jar:
-    headers = [(b"host", b"cyan.test")] + ([(b"cookie", cookie.encode())] if cookie else [])
+def jar(cookie: str = "", scheme: str = "http", host: str = "cyan.test") -> Jar:
+    headers = [(b"host", host.encode())] + ([(b"cookie", cookie.encode())] if cookie else [])
     return Jar(
         Request(
             {
@@ -48,6 +48,34 @@ def test_over_https_it_is_sent_over_https_only_and_no_neighbour_can_set_it() -> 
     assert "Secure" in line.split("; ")
     assert jar(f"cyan-session={SECRET}", "https").secret is None
     assert jar(f"__Host-cyan-session={SECRET}", "https").secret == SECRET
+
+
+def test_two_servers_on_one_machine_have_cookies_of_their_own() -> None:
+    here = jar(host="127.0.0.1:8080")
+    here.begin(SECRET)
+    (line,) = lines(here)
+    sent = line.partition(";")[0]
+    assert sent == f"cyan-session-8080={SECRET}"
+    assert jar(sent, host="127.0.0.1:8080").secret == SECRET
+    assert jar(sent, host="127.0.0.1:8180").secret is None
+    assert jar(sent, host="[::1]:8080").secret == SECRET
+    assert jar(f"__Host-{sent}", "https", "cyan.test:8080").secret == SECRET
+    here.leave_note("Only here.")
+    note = lines(here)[1].partition(";")[0]
+    assert jar(note, host="127.0.0.1:8180").take_note() is None
+
+
+def test_who_signed_in_when_names_had_no_port_stays_so_until_signing_out() -> None:
+    old = jar(f"cyan-session={SECRET}", host="127.0.0.1:8080")
+    assert old.secret == SECRET
+    old.end()
+    ended = [line.partition(";")[0] for line in lines(old)]
+    assert ended == ['cyan-session-8080=""', 'cyan-session=""']
+    # The server beside it has its own again: what it is not asked for it leaves alone.
+    both = jar(f"cyan-session={'f' * 40}; cyan-session-8080={SECRET}", host="127.0.0.1:8080")
+    assert both.secret == SECRET
+    both.end()
+    assert [line.partition(";")[0] for line in lines(both)] == ['cyan-session-8080=""']
 
 
 @pytest.mark.parametrize("value", ["", "x" * 40, SECRET[:-1], SECRET + "0", SECRET.upper()])

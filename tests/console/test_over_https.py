@@ -39,7 +39,7 @@ def test_the_session_is_bound_to_https_and_to_this_host(tmp_path: Path) -> None:
             (line,) = [
                 line
                 for line in answer.headers.get_list("set-cookie")
-                if line.startswith("__Host-cyan-session=")
+                if line.startswith(f"__Host-cyan-session-{server.http_port}=")
             ]
             assert "Secure" in line
             page = client.get("/console/account")

@@ -1,5 +1,5 @@
-"""Pages that stay open while the world goes on: the server restarts, the session ends elsewhere, the
-device changes hands."""
+"""Pages that stay open while the world goes on: the server restarts, the session ends elsewhere,
+the device changes hands."""
 
 import re
 from collections.abc import Iterator
