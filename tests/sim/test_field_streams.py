@@ -4,7 +4,7 @@ from itertools import pairwise
 
 import pytest
 
-from cyan.sim.behaviour import built_in
+from cyan.sim.behaviour import Behaviour, built_in
 from cyan.sim.boards import find_board
 from cyan.sim.chance import Chance
 from cyan.sim.facts import EndReason, EventSent, EventSettled, HandshakeDone, Outcome, State
@@ -15,7 +15,9 @@ from cyan.sim.network import MAX_UNDER_WAY, StreamWay
 from cyan.sim.plan import maker
 from cyan.sim.platforms import Transport
 from cyan.sim.servers import Server
+from cyan.wire.messages.updates_legacy import decode_update_result
 from tests.sim.stream_world import StreamWorld, server_key
+from tests.sim.updating import begin_legacy, end_legacy, send_legacy, user_part
 from tests.sim.world import SEED
 
 BUSY = built_in(event_interval_s=1.0)
@@ -25,12 +27,12 @@ PIECES = 1000
 class FarStreamWorld(StreamWorld):
     """The world of a TCP device, with faults around the device."""
 
-    def __init__(self, *faults: str) -> None:
-        super().__init__(BUSY, platform="gcc")
+    def __init__(self, *faults: str, behaviour: Behaviour = BUSY) -> None:
+        super().__init__(behaviour, platform="gcc")
         identity = Identity(SEED, 0, Transport.TCP)
         server = Server(("", 0), server_key().public_key())
         self.far = FieldDevice(
-            maker(identity, find_board("gcc"), BUSY, server),
+            maker(identity, find_board("gcc"), behaviour, server),
             combine_faults(map(parse_fault, faults)),
             self,
             seed=SEED,
@@ -167,3 +169,48 @@ def test_the_end_of_a_connection_reaches_the_device_and_it_connects_anew(
     states.append(world.far.state)
     assert states == [State.ONLINE, State.OFFLINE, State.ONLINE]
     assert len(world.cloud.sessions) == 2
+
+
+FILE = user_part(bytes(range(256)) * 20, platform_id=3)
+
+
+def at_the_end_of_an_update(*faults: str) -> FarStreamWorld:
+    """A device that has every chunk of a file, and was told so."""
+    world = FarStreamWorld(*faults, behaviour=built_in(event_interval_s=None))
+    world.run(2.0)
+    assert world.is_online
+    begin_legacy(world, FILE)
+    send_legacy(world, FILE)
+    assert end_legacy(world) == [], "It reads its memory, and says nothing."
+    return world
+
+
+def test_a_slow_device_tells_the_end_of_an_update_before_it_closes_its_stream() -> None:
+    world = at_the_end_of_an_update("update-slow phase=finish for_s=3")
+    world.run(2.9)
+    assert world.closed == 0
+    before = len(world.cloud.heard)
+    world.run(0.2)
+    answer = world.cloud.messages()[before]
+    assert decode_update_result(answer.payload) == 0
+    assert world.closed == 1
+    world.run(5.0)
+    assert (world.is_online, world.handshakes) == (True, 2)
+
+
+def test_a_slow_device_whose_power_fails_says_nothing_more() -> None:
+    world = at_the_end_of_an_update(
+        "update-slow phase=finish for_s=30", "power-cut at_s=[10] for_s=5"
+    )
+    before = len(world.cloud.heard)
+    world.run(12.0)
+    assert (world.closed, len(world.cloud.heard)) == (1, before)
+    world.run(10.0)
+    assert world.is_online
+
+
+def test_a_server_that_closes_on_a_slow_device_finds_it_connecting_anew() -> None:
+    world = at_the_end_of_an_update("update-slow phase=finish for_s=3")
+    world.hang_up()
+    world.run(10.0)
+    assert (world.is_online, world.handshakes) == (True, 2)

@@ -168,8 +168,9 @@ class FieldDevice:
         if self._is_cut_off:
             return
         self._receive_arrived(NEVER)
-        self._busy = None
-        self.device.on_closed(self._clock.inside(now))
+        busy, self._busy = self._busy, None
+        if busy is None or not busy.is_closing:
+            self.device.on_closed(self._clock.inside(now))
 
     # What the device asks of its host.
 
@@ -199,7 +200,10 @@ class FieldDevice:
         self._host.open_stream()
 
     def close_stream(self) -> None:
-        """Closes the stream."""
+        """Closes the stream, after what the device has said while it was busy."""
+        if self._busy is not None:
+            self._busy.is_closing = True
+            return
         self._lose_what_is_under_way()
         assert isinstance(self._host, StreamHost)
         self._host.close_stream()
@@ -279,6 +283,7 @@ class FieldDevice:
             self.open_port()
 
     def _go_down(self, reason: EndReason, wakes_at: float) -> None:
+        self._busy = None
         self.device.pause(reason, self._clock.inside(self._now))
         self._lose_what_is_under_way()
         self._wakes_at = wakes_at
@@ -293,6 +298,7 @@ class FieldDevice:
     def _use_keys(self, wrong: Kind | None, until: float, at: float) -> None:
         self._wrong = wrong
         self._right_again_at = until
+        self._busy = None
         self.device.pause(EndReason.OTHER_KEYS, self._clock.inside(self._now))
         self._last_reset = _RESET_BY_USER
         self._boot(at)
@@ -336,6 +342,9 @@ class FieldDevice:
         self._busy = None
         for data in busy.up:
             self.send(data)
+        if busy.is_closing:
+            self.close_stream()
+            return
         for data in busy.down:
             self._hand(data)
 
@@ -348,9 +357,11 @@ class FieldDevice:
 class _Busy:
     """A device that does nothing but write its memory until then, and what waits meanwhile."""
 
-    __slots__ = ("down", "until", "up")
+    __slots__ = ("down", "is_closing", "until", "up")
 
     def __init__(self, until: float) -> None:
         self.until = until
         self.up: list[bytes] = []
         self.down: list[bytes] = []
+        self.is_closing = False
+        """It has closed its stream meanwhile."""
