@@ -14,7 +14,7 @@ import msgspec
 
 from cyan.core.ids import UserId
 from cyan.devices.model import Device
-from cyan.devices.store import MAX_SERIAL_CHARACTERS, to_device_quickly
+from cyan.devices.store import MAX_SERIAL_CHARACTERS, to_device, whole_device
 
 COUNTED: Final = 10_000
 """Devices that fit a filter are counted up to here; then it is said that there are more."""
@@ -28,7 +28,7 @@ _LAST_CHARACTER: Final = chr(0x10FFFF)
 _ID_BEGINS: Final = re.compile(r"[0-9a-fA-F]{1,24}")
 _SERIAL_BEGINS: Final = re.compile(rf"[0-9A-Za-z-]{{1,{MAX_SERIAL_CHARACTERS}}}")
 
-_COLUMNS: Final = ", ".join(f"d.{name}" for name in Device.__struct_fields__)
+_COLUMNS: Final = ", ".join(whole_device("d"))
 
 _ORDERS: Final = {
     "name": "d.name",
@@ -69,7 +69,7 @@ def page(connection: sqlite3.Connection, sought: Sought, offset: int, limit: int
         f" ORDER BY {_ORDERS[sought.order]} {way}{tie} LIMIT :limit OFFSET :offset",
         {**values, "limit": limit, "offset": offset},
     )
-    return [to_device_quickly(row) for row in rows]
+    return [to_device(row) for row in rows]
 
 
 def count(connection: sqlite3.Connection, sought: Sought, most: int) -> int:
@@ -119,7 +119,7 @@ def these(connection: sqlite3.Connection, owner_id: UserId, ids: list[str]) -> l
         " AND d.id IN (SELECT value FROM json_each(:ids))",
         {"owner_id": owner_id, "ids": msgspec.json.encode(ids).decode()},
     )
-    found: dict[str, Device] = {device.id: device for device in map(to_device_quickly, rows)}
+    found: dict[str, Device] = {device.id: device for device in map(to_device, rows)}
     return [found[device_id] for device_id in ids if device_id in found]
 
 

@@ -1,8 +1,11 @@
 """The two clocks: stamps are aware UTC, timers are monotonic seconds. Both are passed in."""
 
 import time
-from datetime import UTC, datetime
-from typing import Protocol
+from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
+from typing import Final, Protocol
+
+DAY_MS: Final = 24 * 3600 * 1000
 
 
 class Clock(Protocol):
@@ -42,7 +45,18 @@ def iso(stamp: datetime) -> str:
 
 def iso_ms(epoch_ms: int) -> str:
     """`iso` of a stamp in milliseconds since 1970."""
-    return from_ms(epoch_ms).isoformat(timespec="milliseconds")[:-6] + "Z"
+    days, rest_ms = divmod(epoch_ms, DAY_MS)
+    rest_s, ms = divmod(rest_ms, 1000)
+    minutes, seconds = divmod(rest_s, 60)
+    hour, minute = divmod(minutes, 60)
+    # Half the time of `datetime` (an f-string takes half as long again); lists have thousands.
+    return "%sT%02d:%02d:%02d.%03dZ" % (_date(days), hour, minute, seconds, ms)  # noqa: UP031
+
+
+@lru_cache(1024)
+def _date(days: int) -> str:
+    """That of so many days after 1970."""
+    return (date(1970, 1, 1) + timedelta(days=days)).isoformat()
 
 
 def from_ms(epoch_ms: int) -> datetime:

@@ -28,7 +28,7 @@ class DeviceAccess:
                 self._db, {"owner_id": caller.user_id, "id": id_or_name.lower()}
             )
             if rows:
-                return store.to_device_quickly(rows[0])
+                return store.to_device(rows[0])
         elif len(id_or_name) <= MAX_NAME_CHARACTERS:
             row = self._db.row(
                 store.DEVICE_OF_OWNER_BY_NAME, {"owner_id": caller.user_id, "name": id_or_name}
@@ -48,7 +48,7 @@ class DeviceAccess:
         rows = store.SOME_OF_OWNER.rows(
             self._db, {"owner_id": caller.user_id, "ids": msgspec.json.encode(ids).decode()}
         )
-        found = {device.id: device for device in map(store.to_device_quickly, rows)}
+        found = {device.id: device for device in map(store.to_device, rows)}
         return [found[each] for each in ids if each in found]
 
     def search_own(self, caller: Caller, prefix: str, limit: int) -> list[Device]:

@@ -120,7 +120,8 @@ def _taken(db: Database, labels: list[Label]) -> Iterator[str]:
     for label in labels:
         if label.serial_number is None:
             continue
-        holder = db.row(store.DEVICE_OF_SERIAL, {"serial_number": label.serial_number})
+        row = db.row(store.DEVICE_OF_SERIAL, {"serial_number": label.serial_number})
+        holder = None if row is None else store.to_device(row)
         if holder is not None and holder.id != label.device_id:
             yield f"{label.serial_number} is the serial number of {holder.id} already"
 

@@ -32,7 +32,7 @@ KNOWN_PLATFORMS: Final = CELLULAR_PLATFORMS | {
 duo, bluz, beside the cellular ones (device-protocol.md §7.6)."""
 
 
-class Device(msgspec.Struct, frozen=True):
+class Device(msgspec.Struct, frozen=True, array_like=True):
     """A registered device, as stored. Stamps are milliseconds since 1970.
 
     `product_id` and `product_version` are what the device said in its Hello; membership in a

@@ -65,9 +65,7 @@ def rename(
 
     Raises NameTakenError, or UnknownDeviceError when the device is not the owner's any more.
     """
-    holder = connection.execute(
-        store.DEVICE_OF_OWNER_BY_NAME, {"owner_id": owner_id, "name": name}
-    ).first()
+    holder = connection.execute(store.ID_OF_NAME, {"owner_id": owner_id, "name": name}).first()
     if holder is not None and holder.id != device_id:
         raise NameTakenError
     done = connection.execute(

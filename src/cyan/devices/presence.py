@@ -133,16 +133,20 @@ class Presence:
     def is_online(self, device_id: DeviceId) -> bool:
         return device_id in self._live
 
+    def seen(self, device_id: DeviceId) -> Live | PresenceRow | None:
+        """Its connection, or what is known of its last one; None when there was none."""
+        return self._live.get(device_id) or self._rows.get(device_id)
+
     def last_heard_ms(self, device_id: DeviceId) -> int | None:
-        seen = self._live.get(device_id) or self._rows.get(device_id)
+        seen = self.seen(device_id)
         return seen.last_heard_ms if seen else None
 
     def last_handshake_ms(self, device_id: DeviceId) -> int | None:
-        seen = self._live.get(device_id) or self._rows.get(device_id)
+        seen = self.seen(device_id)
         return seen.last_handshake_ms if seen else None
 
     def last_ip(self, device_id: DeviceId) -> str | None:
-        seen = self._live.get(device_id) or self._rows.get(device_id)
+        seen = self.seen(device_id)
         return seen.ip_address if seen else None
 
     def online_count(self) -> int:

@@ -39,10 +39,27 @@ UNBUILT_KEYS: Final = frozenset(
 A feature that registers one of them takes it over."""
 
 
+class Seen(Protocol):
+    """What is known of a connection. Stamps are milliseconds since 1970."""
+
+    @property
+    def last_heard_ms(self) -> int: ...
+
+    @property
+    def last_handshake_ms(self) -> int: ...
+
+    @property
+    def ip_address(self) -> str: ...
+
+
 class PresenceView(Protocol):
     """What this feature asks of presence. Stamps are milliseconds since 1970."""
 
     def is_online(self, device_id: DeviceId) -> bool: ...
+
+    def seen(self, device_id: DeviceId) -> Seen | None:
+        """Its connection, or its last one."""
+        ...
 
     def last_heard_ms(self, device_id: DeviceId) -> int | None: ...
 
@@ -228,14 +245,16 @@ class DeviceResource:
 
     def _summary(self, device: Device) -> DeviceSummary:
         online = self._presence.is_online(device.id)
+        seen = self._presence.seen(device.id)
         version = device.system_version
+        handshake_ms = seen.last_handshake_ms if seen else None
         return DeviceSummary(
             id=device.id,
             name=device.name,
             last_app=None,
-            last_ip_address=self._presence.last_ip(device.id) or device.last_ip_address,
-            last_heard=_stamp(self._presence.last_heard_ms(device.id)),
-            last_handshake_at=_stamp(self.last_handshake_ms(device)),
+            last_ip_address=(seen and seen.ip_address) or device.last_ip_address,
+            last_heard=iso_ms(seen.last_heard_ms) if seen else None,
+            last_handshake_at=_stamp(handshake_ms or device.last_handshake_at_ms),
             # The platform stands for "no product" (rest-api-core.md §8.1).
             product_id=device.platform_id,
             online=online,

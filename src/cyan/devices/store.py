@@ -3,6 +3,7 @@
 Statements are compiled once by SQLAlchemy.
 """
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 import msgspec
@@ -13,7 +14,6 @@ from sqlalchemy import (
     Index,
     Integer,
     LargeBinary,
-    Row,
     String,
     Table,
     Text,
@@ -22,6 +22,7 @@ from sqlalchemy import (
     delete,
     func,
     insert,
+    literal_column,
     null,
     or_,
     select,
@@ -130,37 +131,51 @@ devices_refusal = Table(
 )
 
 _c = devices_device.c
-_DEVICE_COLUMNS: Final = tuple(_c[name] for name in Device.__struct_fields__)
-"""In the order of the fields, so that a row is a Device nearly as it is."""
 
-_BOOLEANS: Final = tuple(
-    place for place, column in enumerate(_DEVICE_COLUMNS) if isinstance(column.type, Boolean)
-)
-_FUNCTIONS: Final = Device.__struct_fields__.index("functions")
-_VARIABLES: Final = Device.__struct_fields__.index("variables")
+
+def whole_device(table: str = "devices_device") -> tuple[str, str]:
+    """What a SELECT has for `to_device`: a JSON array of the fields, and the one that is bytes.
+
+    A column costs the driver as much as reading all of them costs SQLite.
+    """
+    columns = {name: f"{table}.{name}" for name in Device.__struct_fields__}
+    secret = columns["mobile_secret"]
+    columns |= {
+        "functions": f"json(ifnull({table}.functions, '[]'))",
+        "variables": f"json(ifnull({table}.variables, '{{}}'))",
+        "mobile_secret": "NULL",
+    }
+    return f"json_array({', '.join(columns.values())})", secret
+
+
+_whole: Final = select(literal_column(whole_device()[0]), _c.mobile_secret)
 
 DEVICE_OF_OWNER: Final = Prepared(
-    select(*_DEVICE_COLUMNS).where(_c.id == bindparam("id"), _c.owner_id == bindparam("owner_id"))
+    _whole.where(_c.id == bindparam("id"), _c.owner_id == bindparam("owner_id"))
 )
 """For nearly every request."""
-DEVICE: Final = select(*_DEVICE_COLUMNS).where(_c.id == bindparam("id"))
-DEVICE_OF_OWNER_BY_NAME: Final = select(*_DEVICE_COLUMNS).where(
+DEVICE: Final = _whole.where(_c.id == bindparam("id"))
+DEVICE_OF_OWNER_BY_NAME: Final = _whole.where(
     _c.owner_id == bindparam("owner_id"), _c.name == bindparam("name")
 )
-DEVICES_OF_OWNER: Final = select(*_DEVICE_COLUMNS).where(_c.owner_id == bindparam("owner_id"))
+ID_OF_NAME: Final = select(_c.id).where(
+    _c.owner_id == bindparam("owner_id"), _c.name == bindparam("name")
+)
+DEVICES_OF_OWNER: Final = _whole.where(_c.owner_id == bindparam("owner_id"))
 LISTED_OF_OWNER: Final = Prepared(
     select(_c.id, _c.name, _c.serial_number, _c.product_version, _c.last_handshake_at_ms).where(
         _c.owner_id == bindparam("owner_id")
     )
 )
 SOME_OF_OWNER: Final = Prepared(
-    select(*_DEVICE_COLUMNS).where(
-        _c.owner_id == bindparam("owner_id"),
+    _whole.where(
+        literal_column("+devices_device.owner_id") == bindparam("owner_id"),
         _c.id.in_(select(func.json_each(bindparam("ids")).table_valued("value").c.value)),
     )
 )
-"""`ids` is a JSON array, so that one statement serves any number of them."""
-ALL_DEVICES: Final = select(*_DEVICE_COLUMNS).order_by(_c.id)
+"""`ids` is a JSON array, so that one statement serves any number of them. The sign keeps SQLite
+from walking through all devices of the owner."""
+ALL_DEVICES: Final = _whole.order_by(_c.id)
 OWNERS: Final = select(_c.id, _c.owner_id).where(_c.owner_id.is_not(None))
 OWNER: Final = select(_c.owner_id).where(_c.id == bindparam("id"))
 OWNER_QUICKLY: Final = Prepared(OWNER)
@@ -293,12 +308,9 @@ SET_LABEL: Final = (
         platform_id=func.coalesce(bindparam("platform", type_=Integer), _c.platform_id),
     )
 )
-DEVICE_OF_SERIAL: Final = select(*_DEVICE_COLUMNS).where(
-    _c.serial_number == bindparam("serial_number")
-)
+DEVICE_OF_SERIAL: Final = _whole.where(_c.serial_number == bindparam("serial_number"))
 SEARCH: Final = (
-    select(*_DEVICE_COLUMNS)
-    .where(
+    _whole.where(
         _c.owner_id == bindparam("owner_id"),
         or_(
             *(
@@ -465,6 +477,7 @@ REFUSALS: Final = (
 
 _functions_decoder = msgspec.json.Decoder(tuple[str, ...])
 _variables_decoder = msgspec.json.Decoder(dict[str, int])
+_device_decoder = msgspec.json.Decoder(Device, strict=False)  # SQLite's booleans are 0 and 1
 _system_decoder = msgspec.json.Decoder(dict[str, object])
 
 
@@ -480,17 +493,10 @@ def read_system(text: str | None) -> dict[str, object]:
     return _system_decoder.decode(text) if text else {}
 
 
-def to_device(row: Row[*tuple[Any, ...]]) -> Device:
-    """A row of one of the statements above that select whole devices."""
-    return to_device_quickly(tuple(row))
-
-
-def to_device_quickly(row: tuple[Any, ...]) -> Device:
-    """The same of a row as the driver gives it: a boolean is 0 or 1."""
-    values = list(row)
-    values[_FUNCTIONS] = read_functions(values[_FUNCTIONS])
-    values[_VARIABLES] = read_variables(values[_VARIABLES])
-    for place in _BOOLEANS:
-        if values[place] is not None:
-            values[place] = bool(values[place])
-    return Device(*values)
+def to_device(row: Sequence[Any]) -> Device:
+    """A row of one of the statements that select whole devices."""
+    fields, mobile_secret = row
+    device = _device_decoder.decode(fields)
+    if mobile_secret is not None:
+        device = msgspec.structs.replace(device, mobile_secret=mobile_secret)
+    return device
