@@ -1,6 +1,7 @@
 """The vitals of a device as small charts, and the last ones in words."""
 
 import asyncio
+from ipaddress import IPv4Address
 from typing import Final
 
 import msgspec
@@ -31,6 +32,10 @@ PATIENCE_S: Final = 5.0
 _MINUTE_MS: Final = 60_000
 
 _STEPS: Final = 25
+
+_ADDRESSES: Final = ("device.network.ip.address", "device.network.ip.gateway")
+"""One number of 32 bits, the first octet in its highest bits, as `HAL_IPAddress` of Device OS has it;
+signed where firmware says so."""
 
 _CHARTS: Final = {
     "signalStrength": ("Signal strength", "%", 0.0, 100.0),
@@ -132,10 +137,19 @@ def _leaves(record: Record) -> list[tuple[str, str]]:
     """What the device measured, in words; without what it could not measure."""
     values = flatten(record.payload)
     return [
-        (field.title, f"{values[field.path]}{' ' + field.units if field.units else ''}")
+        (field.title, f"{in_words(field.path, values[field.path])} {field.units or ''}".rstrip())
         for field in (*FIELDS, *SERVICE_FIELDS)
         if field.path in values
     ]
+
+
+def in_words(path: str, value: object) -> str:
+    """A measured value as people write it."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if path in _ADDRESSES and isinstance(value, int):
+        return str(IPv4Address(value & 0xFFFF_FFFF))
+    return str(value)
 
 
 def pages(needs: Needs) -> list[Page]:
