@@ -28,6 +28,7 @@ _CONTROL: Final = struct.Struct("@Lii4x4s4s4x")
 _CONTROL_BYTES: Final = 28
 _IPPROTO_IP: Final = 0
 IP_PKTINFO: Final = 8
+_SEND_FROM: Final = slice(20, 24)
 _SENT_TO: Final = slice(24, 28)
 
 _library: Final = ctypes.CDLL(None, use_errno=True)
@@ -67,6 +68,12 @@ class Messages:
         self._fresh = self._headers.raw
         self._view = memoryview(self._contents).cast("B")
         self._control_view = memoryview(self._controls).cast("B")
+        # As plain numbers: to pack and unpack each would cost as much as to move the datagram.
+        self._lengths = memoryview(self._headers).cast("B").cast("I")
+        self._vector_lengths = memoryview(self._vectors).cast("B").cast("L")
+        if has_control:
+            for i in range(count):
+                self.put_source(i, bytes(4))
 
     def fill(self, datagrams: list[bytes]) -> None:
         """All of them at once; each is `step` bytes long."""
@@ -75,14 +82,11 @@ class Messages:
     def put(self, i: int, datagram: bytes, source: bytes) -> None:
         """Datagram `i`, which goes out from the IPv4 address `source`."""
         start = i * self._step
-        self._view[start : start + len(datagram)] = datagram
-        _VECTOR.pack_into(
-            self._vectors,
-            i * _VECTOR.size,
-            ctypes.addressof(self._contents) + start,
-            len(datagram),
-        )
-        self.put_source(i, source)
+        length = len(datagram)
+        self._view[start : start + length] = datagram
+        self._vector_lengths[2 * i + 1] = length
+        control = i * _CONTROL.size
+        self._control_view[control + _SEND_FROM.start : control + _SEND_FROM.stop] = source
 
     def put_source(self, i: int, source: bytes) -> None:
         """The IPv4 address that datagram `i` goes out from."""
@@ -118,11 +122,12 @@ class Messages:
         Then the headers, which the kernel has written its lengths to, are as before.
         """
         found = []
+        view, controls, lengths, step = self._view, self._control_view, self._lengths, self._step
         for i in range(count):
-            start = i * self._step
-            (length,) = struct.unpack_from("@I", self._headers, i * _HEADER.size + _LENGTH_AT)
+            start = i * step
+            length = lengths[(i * _HEADER.size + _LENGTH_AT) // 4]
             control = i * _CONTROL.size
-            address = bytes(self._control_view[control + _SENT_TO.start : control + _SENT_TO.stop])
-            found.append((address, bytes(self._view[start : start + length])))
+            address = bytes(controls[control + _SENT_TO.start : control + _SENT_TO.stop])
+            found.append((address, bytes(view[start : start + length])))
         ctypes.memmove(self._headers, self._fresh, len(self._fresh))
         return found

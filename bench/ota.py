@@ -63,6 +63,7 @@ def _compare(settings: Settings, folder: Path, server: Child, fleet: Fleet, size
         with settings.sampled(server.pid, folder, f"ota {devices}"), Meter(server.pid) as meter:
             server.say(json.dumps(order))
             _until_finished(fleet, receivers)
+        receivers.check()
         meters.append(meter)
         told = server.next_answer()
         meter.server_s = told["cpu_s"]

@@ -1,12 +1,20 @@
 """Devices that take a file: each opens its records, acknowledges as firmware does, and has the
-SHA-256 of what it got at the end."""
+SHA-256 of what it got at the end.
+
+What every chunk passes through is spelled out: the parts of a simulated device would cost the
+generator more than the server has to do for it, and the generator would be what is measured.
+"""
 
 import hashlib
+from struct import Struct
 from typing import Final
 
-from bench.fleet import Fleet
+from cryptography.hazmat.primitives.ciphers.aead import AESCCM
+
+from bench.fleet import Fleet, Member
 from bench.machine import BenchError
 from cyan.wire import coap
+from cyan.wire.dtls.record import TAG_BYTES
 from cyan.wire.messages import (
     UpdateAck,
     UpdateChunk,
@@ -23,13 +31,23 @@ from cyan.wire.messages import (
 WINDOW_BYTES: Final = 128 * 1024
 ACK_EVERY: Final = 2
 
+_CHUNK: Final = b"\xb1C"
+"""The path of a chunk, behind a header without a token; then the option with its index."""
+_pack_ack: Final = Struct("!2sH5sH").pack
+"""An UpdateAck with an index of two bytes, without gaps, as firmware writes it."""
+
 
 class _File:
     """What one device has of the file."""
 
-    __slots__ = ("beyond", "chunks", "count", "cumulative", "sha256", "unsaid")
+    __slots__ = (
+        "beyond", "chunks", "count", "cumulative", "decrypt", "iv", "member", "sha256", "unsaid",
+    )  # fmt: skip
 
-    def __init__(self) -> None:
+    def __init__(self, member: Member) -> None:
+        self.member = member
+        self.decrypt = AESCCM(member.records.keys.server_write_key, TAG_BYTES).decrypt
+        self.iv = member.records.keys.server_write_iv
         self.begin(UpdateStart(1, 512))
 
     def begin(self, start: UpdateStart) -> None:
@@ -40,6 +58,45 @@ class _File:
         self.cumulative = 0
         self.unsaid = 0
 
+    def open(self, record: bytes) -> bytes:
+        """The message in one record of the server. Raises InvalidTag when it is not authentic."""
+        length = (len(record) - 29).to_bytes(2, "big")
+        additional_data = record[3:11] + record[:3] + length
+        return self.decrypt(self.iv + record[13:21], record[21:], additional_data)
+
+    def take(self, number: int, message: bytes) -> bytes | None:
+        """The answer to a chunk, if it gets one."""
+        cumulative, beyond = self.cumulative, self.beyond
+        if number == cumulative + 1 and not beyond:
+            self.chunks.append(message)
+            self.cumulative = number
+            self.unsaid += 1
+            if self.unsaid < ACK_EVERY and number < self.count:
+                return None
+        else:
+            if number > cumulative:
+                beyond.setdefault(number, message)
+            while (more := beyond.pop(self.cumulative + 1, None)) is not None:
+                self.chunks.append(more)
+                self.cumulative += 1
+        self.unsaid = 0
+        return self._ack()
+
+    def _ack(self) -> bytes:
+        message_id, cumulative = self.member.next_message_id(), self.cumulative
+        if cumulative > 0xFF and not self.beyond:
+            return _pack_ack(b"\x50\x02", message_id, b"\xb1A\xe2\x06\xe9", cumulative)
+        bitmap = 0
+        for each in self.beyond:
+            bitmap |= 1 << (each - cumulative - 1)
+        return encode_update_ack(message_id, UpdateAck(cumulative, bitmap))
+
+    def check(self) -> None:
+        """BenchError when it is another file than was announced."""
+        data = b"".join(message[10 + (message[6] & 0xF) :] for message in self.chunks)
+        if hashlib.sha256(data).digest() != self.sha256:
+            raise BenchError("A device got another file.")
+
 
 class Receivers:
     """The members of a fleet, from the start of an update to the confirmed end of it.
@@ -49,55 +106,37 @@ class Receivers:
 
     def __init__(self, fleet: Fleet, count: int) -> None:
         self._fleet = fleet
-        self._files = [_File() for _ in range(count)]
+        self._files = [_File(member) for member in fleet.members[:count]]
         self.datagrams = self.payload_bytes = 0
         self.finished = 0
 
     def take(self) -> None:
         """What has come, and the answers to it."""
-        fleet = self._fleet
-        members, files = fleet.members, self._files
-        for index, datagram in fleet.hosts.receive():
+        hosts, files = self._fleet.hosts, self._files
+        for index, datagram in hosts.receive():
             self.datagrams += 1
             self.payload_bytes += len(datagram)
-            opened = members[index].records.open(datagram)
-            if opened is None:
-                continue
-            content = opened[1]
-            # A chunk's message, spelled out: the reader of all messages would cost the generator
-            # more than the server has to do for it.
-            if content[0] == 0x50 and content[4:6] == b"\xb1C":
-                size = content[6] & 0xF
-                number = int.from_bytes(content[9 : 9 + size], "big")
-                self._on_chunk(index, files[index], number, content[10 + size :])
-            else:
-                self._on_other(index, files[index], coap.decode(content))
-        fleet.hosts.flush()
+            file = files[index]
+            message = file.open(datagram)
+            if message[4:6] == _CHUNK and message[0] == 0x50:
+                size = message[6] & 0xF
+                number = int.from_bytes(message[9 : 9 + size], "big")
+                answer = file.take(number, message)
+                if answer is not None:
+                    hosts.send(index, file.member.seal(answer))
+            elif datagram[0] == 0x17:
+                self._on_other(index, file, coap.decode(message))
+        hosts.flush()
 
-    def _on_chunk(self, index: int, file: _File, number: int, data: bytes) -> None:
-        is_old = number <= file.cumulative or number in file.beyond
-        if number == file.cumulative + 1:
-            file.chunks.append(data)
-            file.cumulative = number
-            while (more := file.beyond.pop(file.cumulative + 1, None)) is not None:
-                file.chunks.append(more)
-                file.cumulative += 1
-        elif not is_old:
-            file.beyond[number] = data
-        file.unsaid += 1
-        if is_old or file.beyond or file.unsaid >= ACK_EVERY or file.cumulative == file.count:
-            file.unsaid = 0
-            bitmap = 0
-            for each in file.beyond:
-                bitmap |= 1 << (each - file.cumulative - 1)
-            member = self._fleet.members[index]
-            ack = encode_update_ack(member.next_message_id(), UpdateAck(file.cumulative, bitmap))
-            self._fleet.hosts.send(index, member.seal(ack))
+    def check(self) -> None:
+        """BenchError when a device got another file: its confirmation meant nothing then."""
+        for file in self._files:
+            file.check()
 
     def _on_other(self, index: int, file: _File, message: coap.Message) -> None:
         if message.type != coap.CON:
             return
-        member = self._fleet.members[index]
+        member = file.member
 
         def say(content: bytes) -> None:
             self._fleet.hosts.send(index, member.seal(content))
@@ -109,9 +148,6 @@ class Receivers:
                 started = UpdateStarted(WINDOW_BYTES // start.chunk_size)
                 say(encode_update_started(member.next_message_id(), message.token, started))
             case UpdateFinish():
-                if hashlib.sha256(b"".join(file.chunks)).digest() != file.sha256:
-                    raise BenchError("A device got another file.")
-                file.chunks = []
                 self.finished += 1
                 done = UpdateStatistics()
                 say(encode_update_finished(member.next_message_id(), message.token, done))
