@@ -29,6 +29,7 @@ from cyan.core.config import ENV_PREFIX, Config
 from cyan.core.db import migrate
 from cyan.core.metrics import REGISTRY
 from cyan.rest.auth import Auth
+from cyan.rest.metrics import AnswerCounts
 from cyan.rest.openapi import document
 from cyan.rest.registry import Route
 from cyan.sim import options
@@ -210,11 +211,12 @@ def _metrics() -> str:
         pass  # importing a module declares its metrics
     rows = []
     for collector in REGISTRY._collector_to_names:
-        assert isinstance(collector, MetricWrapperBase), collector
-        (family,) = collector.describe()
-        name = family.name + ("_total" if family.type == "counter" else "")
-        labels = ", ".join(f"`{label}`" for label in collector._labelnames)
-        rows.append((f"`{name}`", family.type, labels, family.documentation))
+        assert isinstance(collector, MetricWrapperBase | AnswerCounts), collector
+        for family in collector.describe():
+            name = family.name + ("_total" if family.type == "counter" else "")
+            named = collector if isinstance(collector, MetricWrapperBase) else family
+            labels = ", ".join(f"`{label}`" for label in getattr(named, "_labelnames", ()))
+            rows.append((f"`{name}`", family.type, labels, family.documentation))
     return "# Metrics\n\n" + table(("Metric", "Type", "Labels", "What it counts"), sorted(rows))
 
 

@@ -27,8 +27,9 @@ _lines: list[str] = []
 def write(method: str, raw_path: bytes, status: int, seconds: float, request_id: str) -> None:
     """`request_id` is among the log's context variables too, for all other lines."""
     ms = round(seconds * 1000, 1)
-    plain = logfmt.plain_info()
-    if plain is None:
+    # Where lines of this turn wait already, they are plain ones.
+    plain = None if _lines else logfmt.plain_info()
+    if plain is None and not _lines:
         _log.info("http.request", method=method, path=_path(raw_path), status=status, ms=ms)
         return
     microseconds = time.time_ns() // 1000
@@ -42,7 +43,7 @@ def write(method: str, raw_path: bytes, status: int, seconds: float, request_id:
         f" method={_method(method)} path={path}"
         f" status={status} ms={ms} request_id={request_id}"
     )
-    if len(_lines) == 1:
+    if plain is not None:
         try:
             asyncio.get_running_loop().call_soon(_flush, plain)
         except RuntimeError:  # nobody to do it later

@@ -7,7 +7,9 @@ from starlette.responses import Response
 
 JSON = b"application/json; charset=utf-8"
 
-_encode = msgspec.json.Encoder().encode
+_encoder = msgspec.json.Encoder()
+_encode = _encoder.encode
+_encode_into = _encoder.encode_into
 
 
 class JsonResponse(Response):
@@ -39,8 +41,16 @@ def json_response(
 
 def join_objects(parts: Iterable[msgspec.Struct]) -> bytes:
     """One JSON object with the fields of all; no two may have one of the same name."""
-    objects = [_encode(part)[1:-1] for part in parts]
-    return b"{%b}" % b",".join([fields for fields in objects if fields])
+    joined = bytearray(b"{}")
+    for part in parts:
+        # From the brace on that ends what is there; alone, that is nothing.
+        start = len(joined) - 1 if len(joined) > len(b"{}") else 0
+        _encode_into(part, joined, start)
+        if start and len(joined) == start + len(b"{}"):
+            del joined[start]
+        elif start:
+            joined[start] = ord(",")
+    return bytes(joined)
 
 
 def no_content() -> Response:
