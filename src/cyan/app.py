@@ -278,6 +278,9 @@ def _routes(parts: Parts) -> list[Route]:
     vitals, history = Vitals(parts.database, links), EventHistory(parts.database, parts.ownership)
     publish_limit = limit_of(parts.config, parts.clock)
     environment = Environment(parts.database, parts.clock)
+    ledger_access = LedgerAccess(parts.database, access)
+    ledgers = Definitions(parts.database, parts.clock, parts.bus, ledger_access)
+    ledger_instances = Instances(parts.database, parts.clock, parts.bus, ledger_access)
     needs = Needs(
         gauges=parts.gauges,
         server_key=key_files(parts.config),
@@ -291,6 +294,9 @@ def _routes(parts: Parts) -> list[Route]:
         claiming=claiming,
         transfers=transfers,
         environment=environment,
+        ledger_access=ledger_access,
+        ledgers=ledgers,
+        ledger_instances=ledger_instances,
         labels=labels,
         resource=resource,
         ownership=parts.ownership,
@@ -325,7 +331,7 @@ def _routes(parts: Parts) -> list[Route]:
         ),
         *historyapi.routes(history, parts.cursors, access),
         *environment_api.routes(access, environment),
-        *_ledger_routes(parts, access),
+        *ledgers_api.routes(ledger_access, ledgers, ledger_instances),
         *libraries_api.routes(Libraries(parts.database, parts.clock, parts.config.data)),
         *deviceosapi.routes(
             parts.deviceos,
@@ -349,12 +355,6 @@ def _public_url(config: Config) -> str:
 def _post(parts: Parts) -> Post:
     """Letters of devices as mails."""
     return lambda to, subject, text: parts.accounts.outbox.post(Mail(to, subject, text, "letter"))
-
-
-def _ledger_routes(parts: Parts, devices: DeviceAccess) -> list[Route]:
-    access = LedgerAccess(parts.database, devices)
-    needs = (parts.database, parts.clock, parts.bus, access)
-    return ledgers_api.routes(access, Definitions(*needs), Instances(*needs))
 
 
 def _reactions(parts: Parts) -> dict[str, Reaction]:

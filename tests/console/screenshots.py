@@ -102,6 +102,7 @@ SHOTS: Final = (
     Shot("account-apps", "account/apps"),
     Shot("account-new-client", "account/apps", looks=("desk", "phone"), act=_open_dialog),
     Shot("account-environment", "account/environment", looks=("desk", "phone")),
+    Shot("account-ledgers", "account/ledgers", looks=("desk", "phone")),
     Shot("account-history", "account/history"),
     Shot("server", "server", OPERATOR, EVERY),
     Shot("not-found", "nothing", looks=("desk", "phone-dark")),

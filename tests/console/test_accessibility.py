@@ -36,6 +36,7 @@ ROOMS: Final = (
     "account/apps",
     "account/environment",
     "devices/{device}/environment",
+    "account/ledgers",
     "account/history",
     "nothing-here",
 )

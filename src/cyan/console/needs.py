@@ -27,6 +27,9 @@ from cyan.events.publishlimit import PublishLimit
 from cyan.events.service import EventService
 from cyan.firmware.flashing import Flashing
 from cyan.health.service import Vitals
+from cyan.ledgers.access import LedgerAccess
+from cyan.ledgers.definitions import Definitions
+from cyan.ledgers.instances import Instances
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +46,9 @@ class Needs:
     claiming: Claiming
     transfers: Transfers
     environment: Environment
+    ledger_access: LedgerAccess
+    ledgers: Definitions
+    ledger_instances: Instances
     labels: Labels
     resource: DeviceResource
     ownership: Ownership

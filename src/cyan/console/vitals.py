@@ -34,8 +34,8 @@ _MINUTE_MS: Final = 60_000
 _STEPS: Final = 25
 
 _ADDRESSES: Final = ("device.network.ip.address", "device.network.ip.gateway")
-"""One number of 32 bits, the first octet in its highest bits, as `HAL_IPAddress` of Device OS has it;
-signed where firmware says so."""
+"""One number of 32 bits, the first octet in its highest bits (`HAL_IPAddress` of Device OS); signed
+where firmware says so."""
 
 _CHARTS: Final = {
     "signalStrength": ("Signal strength", "%", 0.0, 100.0),
