@@ -17,6 +17,7 @@ API_ORIGIN = "api"
 """Stands where a device id would in an event that a person published (rest-api-core.md §10.1)."""
 
 _DEVICE_ID = re.compile(r"[0-9a-f]{24}\Z")
+_ANY_CASE = re.compile(r"[0-9a-fA-F]{24}\Z")
 
 
 class MalformedDeviceIdError(InvalidError):
@@ -38,7 +39,7 @@ def share_device_id(text: str) -> DeviceId:
 
 def is_device_id(text: str) -> bool:
     """Whether a path segment names a device by id rather than by name (any case)."""
-    return _DEVICE_ID.match(text.lower()) is not None
+    return _ANY_CASE.match(text) is not None
 
 
 def new_object_id() -> str:

@@ -88,15 +88,18 @@ class Prepared:
         """Inside a unit of the writer; the cursor has the rows, or how many were changed."""
         driver = connection.connection.driver_connection
         assert isinstance(driver, sqlite3.Connection)
-        return driver.execute(self._text, {**self._constants, **parameters})
+        return driver.execute(self._text, self._values(parameters))
 
     def rows(self, database: "Database", parameters: dict[str, Any]) -> list[tuple[Any, ...]]:
         """All rows of a short SELECT, on the loop, as last committed."""
-        return database.driver.execute(self._text, {**self._constants, **parameters}).fetchall()
+        return database.driver.execute(self._text, self._values(parameters)).fetchall()
 
     def each(self, database: "Database", parameters: dict[str, Any]) -> Iterator[tuple[Any, ...]]:
         """The rows of a long SELECT one by one, so that they are never in memory all at once."""
-        yield from database.driver.execute(self._text, {**self._constants, **parameters})
+        yield from database.driver.execute(self._text, self._values(parameters))
+
+    def _values(self, parameters: dict[str, Any]) -> dict[str, Any]:
+        return {**self._constants, **parameters} if self._constants else parameters
 
 
 class Database:
