@@ -1,5 +1,6 @@
 """What a body may be, and what a bad one is told."""
 
+import asyncio
 import gzip
 
 import httpx
@@ -13,7 +14,7 @@ from starlette.responses import Response
 from starlette.types import Message
 
 from cyan.rest.auth import Auth
-from cyan.rest.body import MAX_BODY_BYTES, read_bytes
+from cyan.rest.body import MAX_BODY_BYTES, PARSED_AT_ONCE_BYTES, read_bytes
 from cyan.rest.call import Call
 from cyan.rest.errors import ApiError
 from cyan.rest.forms import MAX_FIELDS, MalformedFormError, nest, parse_urlencoded
@@ -172,3 +173,30 @@ async def test_a_body_that_says_it_is_too_large_is_not_even_read(declared: str) 
     with pytest.raises(ApiError) as refused:
         await read_bytes(request, MAX_BODY_BYTES)
     assert refused.value.status == 413
+
+
+async def test_others_have_their_turn_while_a_large_form_is_read(serve: Serve) -> None:
+    turns = 0
+
+    async def turn() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    async def size(call: Call) -> Response:
+        await call.content()
+        others = asyncio.create_task(turn())
+        before = turns
+        file = (await call.body())["file"]
+        during = turns - before
+        others.cancel()
+        assert isinstance(file, UploadFile)
+        return json_response({"size": len(await file.read()), "turns": during})
+
+    pieces = 4
+    data = bytes(pieces * PARSED_AT_ONCE_BYTES)
+    route = Route("POST", "/size", size, Auth.NONE, max_body_bytes=2 * len(data))
+    answer = await serve([route]).post("/size", files={"file": ("a.bin", data)})
+    assert answer.json()["size"] == len(data)
+    assert answer.json()["turns"] >= pieces
