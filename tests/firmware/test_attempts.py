@@ -224,6 +224,16 @@ async def test_tries_that_bring_some_bytes_are_not_counted(works: Works) -> None
     assert (await works.ended(attempt)).state is State.DONE
 
 
+async def test_bytes_that_were_there_before_are_counted_once_only(works: Works) -> None:
+    """The legacy protocol begins at the first byte each time."""
+    board = works.board()
+    board.acts.extend([break_off(700)] * (MAX_IDLE_TRIES + 5))
+    attempt = await works.flash(make_application())
+    failed = await works.ended(attempt)
+    assert (failed.reason, failed.tries) == (Reason.INTERRUPTED, MAX_IDLE_TRIES + 2)
+    assert failed.sent_bytes == 700
+
+
 async def test_a_refusal_fails_with_the_number_and_the_sentence_of_device_os(works: Works) -> None:
     board = works.board()
     board.acts.append(fail_the_check(DeviceRefusedError("said", -1360)))

@@ -153,6 +153,42 @@ async def test_a_cancelled_update_ends_on_the_device_too_and_goes_on_later(
     assert begun[1].offset_bytes >= 20_000
 
 
+@pytest.mark.parametrize("kind", [legacy_udp, legacy_tcp])
+async def test_a_board_of_the_legacy_protocol_takes_another_file_after_a_cancelled_one(
+    slow_world: World, kind: Kind
+) -> None:
+    device, platform_id = kind(slow_world)
+    await connected(slow_world, device)
+    large = Sending(slow_world, device.device_id, make_file(60_000, platform_id=platform_id))
+    await large.until(UpdateStage.SENDING, 20_000)
+    assert slow_world.gateway.updates.cancel_update(device.device_id)
+    assert isinstance(await large.end(), UpdateCancelledError)
+    await slow_world.advance(1)
+    await connected(slow_world, device)
+    small = make_file(2_000, platform_id=platform_id, seed=2)
+    assert await Sending(slow_world, device.device_id, small).end() is None
+    assert installed(device.facts) == [hashlib.sha256(small).digest()]
+
+
+@pytest.mark.parametrize("kind", [legacy_udp, legacy_tcp])
+async def test_a_board_left_in_the_middle_of_a_larger_file_is_freed_of_it(
+    slow_world: World, kind: Kind
+) -> None:
+    device, platform_id = kind(slow_world)
+    await connected(slow_world, device)
+    large = Sending(slow_world, device.device_id, make_file(60_000, platform_id=platform_id))
+    await large.until(UpdateStage.SENDING, 20_000)
+    large.task.cancel()
+    small = make_file(2_000, platform_id=platform_id, seed=2)
+    sending = Sending(slow_world, device.device_id, small)
+    assert isinstance(await sending.end(), UpdateInterruptedError)
+    assert sending.took_s < 30, "Not the 300 s that the board waits for chunks."
+    await slow_world.advance(1)
+    await connected(slow_world, device)
+    assert await Sending(slow_world, device.device_id, small).end() is None
+    assert installed(device.facts) == [hashlib.sha256(small).digest()]
+
+
 async def test_a_device_that_restarts_in_the_middle_is_resumed(slow_world: World) -> None:
     device = await connected(slow_world, Firmware(slow_world, platform="argon"))
     data = make_file(150_000, platform_id=ARGON)

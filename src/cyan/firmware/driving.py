@@ -301,7 +301,10 @@ class Drive:
             return await self._interrupted(current, Reason.OFFLINE, error.message, False)
         except (UpdateInterruptedError, DeviceTimeoutError) as error:
             reason = Reason.TIMEOUT if isinstance(error, DeviceTimeoutError) else Reason.INTERRUPTED
+            # The legacy protocol begins at the first byte each time: only what no try before has
+            # brought leads to the end.
             has_moved = self._sent > sent_before
+            self._sent = max(self._sent, sent_before)
             return await self._interrupted(current, reason, error.message, has_moved)
         finally:
             self.is_sending = False

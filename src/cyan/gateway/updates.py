@@ -27,6 +27,7 @@ from cyan.core.ports import (
 from cyan.gateway import metrics
 from cyan.gateway.conversation.ota.choice import error_of, limits_of, make_transfer
 from cyan.gateway.conversation.ota.current import CurrentTransfer, encode_cancel
+from cyan.gateway.conversation.ota.legacy import LegacyTransfer
 from cyan.gateway.conversation.ota.steps import Ask, Finished, Step, Transfer
 from cyan.gateway.effects import Ask as AskDescribe
 from cyan.gateway.link import Link
@@ -191,6 +192,9 @@ class Updates:
             except MisuseError as error:
                 _log.info("update.not_cancelled", device_id=device_id, error=str(error))
         self._fail(one, UpdateCancelledError())
+        if isinstance(one.transfer, LegacyTransfer):
+            # There is no word for it in its protocol; a new connection is the end of an update.
+            one.link.end("its update was cancelled")
         return True
 
     # -- what links say ------------------------------------------------------------------------
@@ -291,6 +295,8 @@ class Updates:
             one.done.set_result(None)
         else:
             self._fail(one, error_of(step))
+            if isinstance(one.transfer, LegacyTransfer) and one.transfer.is_of_another:
+                one.link.end("it is in the middle of another update")
 
     def _ask(self, one: _Running, step: Ask) -> None:
         def on_answer(message: coap.Message) -> None:

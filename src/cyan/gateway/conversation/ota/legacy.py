@@ -91,6 +91,10 @@ class LegacyTransfer:
         self._missed: tuple[int, ...] = ()
         self._lacks = False
         self._refusal: Failed | None = None
+        self._goes_on = False
+        self.is_of_another = False
+        """The device is in the middle of an update with another, larger file. Each question makes
+        it wait 300 s more; it gives that one up with its connection (§5.1)."""
         self._stage_until_s = 0.0
         self._until_s = 0.0
 
@@ -149,7 +153,7 @@ class LegacyTransfer:
         if message.code == coap.BAD_REQUEST:
             # It lacks chunks of it. Those that it has it ignores; another file's would not pass
             # its check of the whole.
-            self._is_fast = True
+            self._is_fast = self._goes_on = True
             return self._begin(now_s)
         if message.code != coap.CHANGED:
             return refused
@@ -211,6 +215,9 @@ class LegacyTransfer:
         if self.stage is not UpdateStage.CHECKING:
             return None
         self._missed = tuple(index for index in missed.indices if index < self._count)
+        if self._goes_on and len(self._missed) < len(missed.indices):
+            self.is_of_another = True
+            return Failed(Why.INTERRUPTED, "The device was in the middle of another update.")
         return self._repair(now_s)
 
     def _repair(self, now_s: float) -> Step:
