@@ -10,6 +10,7 @@ import pytest
 from cyan.core.ids import DeviceId
 from cyan.core.ports import DeviceRefusedError, DeviceTimeoutError, UpdateLimits
 from cyan.devices import description
+from cyan.firmware.model import UpdateProgressed
 from cyan.wire.bundle import BundledAsset, encode_bundle
 from cyan.wire.describe import Asset
 from cyan.wire.describe.system import USER_PART
@@ -131,6 +132,39 @@ async def test_an_offline_device_answers_as_clients_expect(door: Door) -> None:
         "info": "The device is not connected.",
     }
     assert await door.updates() == []
+
+
+async def test_a_device_that_goes_offline_in_the_last_moment_answers_alike(door: Door) -> None:
+    board = door.works.board()
+
+    def go(fact: UpdateProgressed) -> None:
+        board.is_online = False
+
+    door.works.bus.subscribe(UpdateProgressed, go)
+    answer = await door.flash(("app.bin", make_application()))
+    assert (answer.status_code, answer.json()["errors"]) == (500, ["Request Timed Out"])
+    (update,) = await door.updates()
+    assert (update["state"], update["reason"]) == ("failed", "offline")
+
+
+async def test_an_application_that_switches_updates_off_in_the_last_moment_is_not_overridden(
+    door: Door,
+) -> None:
+    door.works.board()
+
+    def switch_off(fact: UpdateProgressed) -> None:
+        door.works.db.write_blocking(
+            lambda connection: description.store_updates(
+                connection, LAMP, enabled=False, forced=False
+            )
+        )
+
+    door.works.bus.subscribe(UpdateProgressed, switch_off)
+    answer = await door.flash(("app.bin", make_application()))
+    assert answer.status_code == 409
+    assert "does not take updates now" in answer.json()["errors"][0]
+    (update,) = await door.updates()
+    assert (update["state"], update["reason"]) == ("failed", "disabled")
 
 
 async def test_a_device_that_does_not_agree_in_time_answers_alike(door: Door) -> None:

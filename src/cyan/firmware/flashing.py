@@ -15,9 +15,11 @@ from cyan.firmware.applications import find_application
 from cyan.firmware.attempts import Attempts
 from cyan.firmware.binaries import Binaries
 from cyan.firmware.compiling.sources import clean_sources
+from cyan.firmware.driving import OFFLINE
 from cyan.firmware.images import Images
 from cyan.firmware.model import (
     Attempt,
+    AttemptEndedError,
     NewAttempt,
     NotFlashableError,
     Reason,
@@ -124,7 +126,11 @@ class Flashing:
             begun = await self._attempts.begun(first, self._begin_within_s)
         except TimeoutError:
             why = "The device did not begin with the update in time."
-            begun = await self._attempts.cancel(first, Reason.TIMEOUT, why)
+            begun = await self._end(first, Reason.TIMEOUT, why)
+        if begun.state in (State.QUEUED, State.WAITING) and begun.obstacle is not None:
+            # The device has gone, or switched updates off, since it was looked at.
+            reason = Reason.OFFLINE if begun.obstacle == OFFLINE else Reason.DISABLED
+            begun = await self._end(begun, reason, begun.obstacle)
         if begun.state is State.FAILED:
             if begun.reason is Reason.OFFLINE:
                 raise DeviceOfflineError(begun.detail)
@@ -134,6 +140,13 @@ class Flashing:
                 raise UpdatesDisabledError
             raise NotBegunError(begun.detail)
         return Flashed(begun, said)
+
+    async def _end(self, attempt: Attempt, reason: Reason, why: str) -> Attempt:
+        try:
+            return await self._attempts.cancel(attempt, reason, why)
+        except AttemptEndedError:
+            # In this very moment, for another reason.
+            return self._attempts.records.get(attempt.device_id, attempt.id)
 
     def latest(
         self, device: Device, *, before: Attempt | None = None, limit: int = 20
