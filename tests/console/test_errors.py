@@ -20,7 +20,7 @@ from cyan.devices.model import UnknownDeviceError
 from cyan.firmware.compiling.model import CompilerBusyError
 from cyan.firmware.flashing import NotBegunError
 from cyan.firmware.images import ImageLostError, StorageFullError
-from cyan.rest.errors import bad_request, errors_list
+from cyan.rest.errors import bad_request, described, errors_list
 from cyan.rest.ratelimit import too_many_requests
 from tests.clock import HandClock
 from tests.rest.asgi import Answer, ask
@@ -43,6 +43,7 @@ ERRORS: list[tuple[Exception, int, str]] = [
     (bad_request("Choose a file first."), 400, "Choose a file first."),
     (errors_list(403, ["That belongs to someone else."]), 403, "That belongs to someone else."),
     (too_many_requests("Too many. Try again in 30 s.", 30), 429, "Too many."),
+    (described(413, "too_large", "The body is larger than 9 bytes."), 413, "at most 1.0 MiB"),
     (RuntimeError("a secret of the server's"), 500, "The server failed"),
 ]
 

@@ -7,6 +7,7 @@ from starlette.responses import Response
 
 from cyan.accounts.lockout import BusyAddressError, LockedOutError
 from cyan.accounts.passwords import TooManyLoginsError
+from cyan.console.rendering import size
 from cyan.console.visit import Visit
 from cyan.core.errors import CyanError
 from cyan.core.ports import DeviceOfflineError, DeviceRefusedError, DeviceTimeoutError
@@ -37,6 +38,8 @@ _HELP: Final = {
     " operator can find it there.",
 }
 
+TOO_LARGE: Final = 413
+
 TOO_MANY: Final = (LockedOutError, BusyAddressError, TooManyLoginsError)
 
 
@@ -47,6 +50,8 @@ class NotSignedInError(Exception):
 def answer(visit: Visit, error: Exception) -> Response:
     """The page, or for htmx a toast that leaves what is shown."""
     status, text = describe(error)
+    if status == TOO_LARGE:
+        text = f"That is too much: at most {size(visit.most_bytes)} can be sent here at once."
     if status == 500:
         _log.error("console.failed", exc_info=error)
     headers = dict(error.headers) if isinstance(error, ApiError) else {}

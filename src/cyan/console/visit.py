@@ -54,6 +54,11 @@ class Visit(Call):
         return self.request.headers.get("hx-request") == "true"
 
     @property
+    def most_bytes(self) -> int:
+        """That can be sent to this page at once."""
+        return self._max_body_bytes
+
+    @property
     def address(self) -> str:
         """Path and query of this request, for links back to it."""
         query = self.request.url.query

@@ -68,6 +68,7 @@
 
     async retry() {
       const page = await fetch(location.href, { method: "HEAD" }).catch(() => null);
+      if (this.isOver) return;
       // Signed out elsewhere, or what it shows is not theirs any more: so it does not stay in sight.
       if ([401, 404].includes(page?.status)) location.reload();
       else this.follow();
