@@ -4,7 +4,6 @@ import asyncio
 import dataclasses
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
-from pathlib import Path
 
 import structlog
 from starlette.types import ASGIApp
@@ -33,6 +32,7 @@ from cyan.core.clock import Clock, SystemClock
 from cyan.core.config import Config
 from cyan.core.db import migrate
 from cyan.core.db.engine import Database
+from cyan.core.folder import open_data
 from cyan.core.ids import DeviceId, UserId
 from cyan.core.mail import Outbox, mailer_of
 from cyan.core.ports import Mail
@@ -148,12 +148,6 @@ class Parts:
     pages: list[Page]
     """Of the console."""
     watching: Watching
-
-
-def open_data(config: Config) -> Path:
-    """The data folder, made if it is missing, for its owner only."""
-    config.data.mkdir(mode=0o700, parents=True, exist_ok=True)
-    return config.data
 
 
 def build(config: Config, *, log_factory: LogFactory = EventLog) -> Parts:

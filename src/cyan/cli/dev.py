@@ -13,7 +13,7 @@ import click
 
 from cyan.accounts import people
 from cyan.accounts.tokens import issue_token
-from cyan.app import Parts, Server, open_data
+from cyan.app import Parts, Server
 from cyan.cli.options import read_config, server_options
 from cyan.cli.running import only_one, run
 from cyan.cli.simulator import Simulator
@@ -22,6 +22,7 @@ from cyan.core.clock import SystemClock
 from cyan.core.config import Config
 from cyan.core.db import migrate
 from cyan.core.db.engine import Database
+from cyan.core.folder import open_data
 from cyan.core.ids import UserId, parse_device_id
 from cyan.devices import registry
 from cyan.gateway.keys import open_server_key, open_stream_key, padded_public_key

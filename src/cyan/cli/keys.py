@@ -4,9 +4,9 @@ from pathlib import Path
 
 import click
 
-from cyan.app import open_data
 from cyan.cli.options import data_option
 from cyan.core.config import load_config
+from cyan.core.folder import open_data
 from cyan.gateway.keys import (
     TCP_KEY_FILE,
     UDP_KEY_FILE,

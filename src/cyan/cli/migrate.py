@@ -4,11 +4,11 @@ from pathlib import Path
 
 import click
 
-from cyan.app import open_data
 from cyan.cli.options import data_option
 from cyan.cli.running import only_one
 from cyan.core.config import load_config
 from cyan.core.db import migrate as schema
+from cyan.core.folder import open_data
 
 
 @click.command()

@@ -7,7 +7,6 @@ from typing import Final
 
 import click
 
-from cyan.app import open_data
 from cyan.audit.store import OPERATOR, record
 from cyan.cli.archive import Manifest, extract
 from cyan.cli.options import data_option
@@ -18,6 +17,7 @@ from cyan.core.config import Config, load_config
 from cyan.core.db import migrate
 from cyan.core.db.engine import Database
 from cyan.core.errors import CyanError
+from cyan.core.folder import open_data
 
 WORKSHOP: Final = "restoring"
 """Folder below the data folder until all is verified: on the same disk, so that renames suffice."""

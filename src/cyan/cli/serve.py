@@ -6,12 +6,13 @@ from typing import Any
 
 import click
 
-from cyan.app import Server, open_data
+from cyan.app import Server
 from cyan.cli.options import read_config, server_options
 from cyan.cli.running import only_one, run
 from cyan.cli.systemd import notify
 from cyan.core import log
 from cyan.core.db import migrate
+from cyan.core.folder import open_data
 
 
 @click.command()

@@ -9,7 +9,6 @@ from typing import Final
 import click
 
 from cyan import __version__
-from cyan.app import open_data
 from cyan.audit.store import OPERATOR, record
 from cyan.cli.backup import BACKUPS_FOLDER, told_size, write_backup
 from cyan.cli.options import data_option
@@ -20,6 +19,7 @@ from cyan.core.config import Config, load_config
 from cyan.core.db import migrate
 from cyan.core.db.engine import Database
 from cyan.core.errors import CyanError
+from cyan.core.folder import open_data
 
 _WORKSHOP: Final = ".upgrading"
 """Added to the name of the database whose schema is being changed, until it takes its place."""
