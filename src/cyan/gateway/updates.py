@@ -23,6 +23,7 @@ from cyan.core.ports import (
     UpdateInterruptedError,
     UpdateLimits,
     UpdateProgress,
+    UpdateStage,
 )
 from cyan.gateway import metrics
 from cyan.gateway.conversation.ota.choice import error_of, limits_of, make_transfer
@@ -192,8 +193,12 @@ class Updates:
             except MisuseError as error:
                 _log.info("update.not_cancelled", device_id=device_id, error=str(error))
         self._fail(one, UpdateCancelledError())
-        if isinstance(one.transfer, LegacyTransfer):
-            # There is no word for it in its protocol; a new connection is the end of an update.
+        if (
+            isinstance(one.transfer, LegacyTransfer)
+            and one.transfer.stage is not UpdateStage.CHECKING
+        ):
+            # There is no word for it in its protocol; a new connection is the end of an update. A
+            # device that has it all is about to restart, with this session.
             one.link.end("its update was cancelled")
         return True
 
