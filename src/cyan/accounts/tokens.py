@@ -1,8 +1,8 @@
 """Access tokens: making, checking, listing and ending them.
 
 A token is 160 random bits; what is stored is its SHA-256, which cannot be turned back and needs no
-salt, because there is nothing to guess. Its end is immediate: every request asks the database, if
-only whether anything in it has changed.
+salt, because there is nothing to guess. What a token says is forgotten with every commit, so that
+its end is immediate.
 """
 
 import hashlib
@@ -50,7 +50,7 @@ class Tokens:
         self._clock = clock
         self._bus = bus
         self._callers: dict[str, Caller] = {}
-        self._callers_of = 0
+        self._callers_of = (0, 0)
         """The version of the database in which they were read."""
 
     def authenticate(self, token: str) -> Caller:

@@ -189,7 +189,7 @@ class DeviceResource:
 
     def encode(self, device: Device, owner: str) -> bytes:
         """One device with everything, as JSON; `owner` is the user name of its owner."""
-        more = (read(device) for read in self._detail_readers)
+        more = [read(device) for read in self._detail_readers]
         return join_objects([self._summary(device), *more, _detail(device, owner)])
 
     def set_flash(self, door: FlashDoor) -> None:

@@ -1,6 +1,8 @@
 """The ASGI application: request id, CORS, authentication, dispatch, and JSON for every answer."""
 
-import random
+import itertools
+import secrets
+import uuid
 from collections.abc import Coroutine, Iterable
 from contextvars import ContextVar
 from typing import Any
@@ -44,7 +46,6 @@ _FORM_METHODS = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 
 _log = structlog.get_logger(__name__)
 
-_random = random.Random()  # noqa: S311 - names, not secrets
 _request_id: ContextVar[str] = ContextVar(f"{structlog.contextvars.STRUCTLOG_KEY_PREFIX}request_id")
 """As `structlog.contextvars.bind_contextvars` would keep it, with less to do for each request."""
 
@@ -268,11 +269,14 @@ def _token_beside_body(call: Call) -> str | None:
     return None
 
 
+_id_begins = str(uuid.uuid4())[:-12]
+_id_ends = itertools.count(secrets.randbits(47))
+
+
 def _new_request_id() -> str:
-    """A UUID (RFC 9562 §5.4) in a fifth of the time that `uuid` takes. It is no secret."""
-    digits = f"{_random.getrandbits(128):032x}"
-    variant = "89ab"[int(digits[16], 16) & 3]
-    return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-{variant}{digits[17:20]}-{digits[20:]}"
+    """In the form of a UUID (RFC 9562 §5.4), all of a process alike but for the end: a tenth of the
+    time that `uuid` takes. It is no secret."""
+    return f"{_id_begins}{next(_id_ends):012x}"
 
 
 def _preflight() -> Response:

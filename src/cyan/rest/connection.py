@@ -128,12 +128,13 @@ class BoundedConnection(HttpToolsProtocol):
         if response is None:
             return False
         self._left_now -= 1
-        headers = [
-            b"%b: %b\r\n" % header
-            for header in (*self.server_state.default_headers, *response.raw_headers)
-        ]
-        head = STATUS_LINE[response.status_code], *headers, b"\r\n"
-        self.transport.write(b"".join((*head, response.body)))
+        parts = [STATUS_LINE[response.status_code]]
+        for name, value in self.server_state.default_headers:
+            parts += (name, b": ", value, b"\r\n")
+        for name, value in response.raw_headers:
+            parts += (name, b": ", value, b"\r\n")
+        parts += (b"\r\n", bytes(response.body))
+        self.transport.write(b"".join(parts))
         self.on_response_complete()
         return True
 
