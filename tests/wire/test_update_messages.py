@@ -1,7 +1,7 @@
 """The messages of updates against the byte examples of device-protocol.md (appendix A, section 5),
 both ways, and at their bounds. Captured ones are in test_vectors_coap.py."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import pytest
 from hypothesis import given
@@ -123,6 +123,16 @@ def test_several_chunks_are_what_each_would_be() -> None:
         part = data[start : start + 512]
         assert message == m.encode_update_chunk(0xFFFE + number & 0xFFFF, chunk, part)
     assert len(written[-1]) == len(written[-2]) - 512 + (len(data) - 1000) % 512
+
+
+@pytest.mark.parametrize("chunks", [range(250, 293), [292], [5, 3, 7], [7, 9, 10], [1, 1]])
+def test_chunks_in_any_order_are_what_each_would_be(chunks: Sequence[int]) -> None:
+    data = memoryview(bytes(range(250)) * 600)
+    written = m.encode_update_chunks(9, chunks, data, 1000, 512)
+    assert written == [
+        m.encode_update_chunk(9 + i, chunk, data[1000 + (chunk - 1) * 512 :][:512])
+        for i, chunk in enumerate(chunks)
+    ]
 
 
 def test_answers_have_the_bytes_of_the_examples() -> None:

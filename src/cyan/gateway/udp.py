@@ -179,14 +179,14 @@ class BatchedSocket:
         count = self._receive_call(self._fd, slots.at, BATCH, _MSG_DONTWAIT, None)
         if count <= 0:
             return []
-        contents, names, lengths = self._contents, slots.names, slots.lengths
+        contents, names, lengths = self._contents, bytes(slots.names), slots.lengths
         step, offset, size = slots.length_step, slots.length_offset, self._name_bytes
         return [
             (
                 bytes(
                     contents[i * DATAGRAM_BYTES : i * DATAGRAM_BYTES + lengths[i * step + offset]]
                 ),
-                bytes(names[i * size : i * size + size]),
+                names[i * size : i * size + size],
             )
             for i in range(count)
         ]
@@ -209,10 +209,12 @@ class BatchedSocket:
             part = contents[done : done + BATCH - i]
             done += len(part)
             slots.names[i * size : (i + len(part)) * size] = address * len(part)
+            start = i * DATAGRAM_BYTES
             for content in part:
-                start, length = i * DATAGRAM_BYTES, len(content)
+                length = len(content)
                 room[start : start + length] = content
                 lengths[2 * i + 1] = length
+                start += DATAGRAM_BYTES
                 i += 1
             self._queued = i
             if i == BATCH:

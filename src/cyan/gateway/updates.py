@@ -100,9 +100,9 @@ class _Running:
         """Whether it is among those that are about to be looked at."""
 
 
-def _newer(before: UpdateAck | None, ack: UpdateAck) -> UpdateAck:
+def _newer(before: UpdateAck, ack: UpdateAck) -> UpdateAck:
     """What both of one device say together. One that says less was overtaken on its way."""
-    if before is None or ack.index > before.index:
+    if ack.index > before.index:
         return ack
     if ack.index < before.index:
         return before
@@ -208,7 +208,7 @@ class Updates:
         """A device says which chunks it has. Hot path."""
         one = self._of(link)
         if one is not None:
-            one.ack = _newer(one.ack, ack)
+            one.ack = ack if one.ack is None else _newer(one.ack, ack)
             if not one.is_ready:
                 self._go_on_soon(one)
 

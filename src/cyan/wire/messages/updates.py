@@ -195,17 +195,28 @@ def encode_update_chunk(message_id: int, index: int, data: bytes | memoryview) -
 def encode_update_chunks(
     message_id: int, chunks: Sequence[int], data: memoryview, offset: int, size: int
 ) -> list[bytes]:
-    """Several of them, with message ids one after the other; chunk 1 begins at `offset` of `data`,
-    each has `size` bytes but for the last. Hot path."""
+    """Several of them (at least one), with message ids one after the other; chunk 1 begins at
+    `offset` of `data`, each has `size` bytes but for the last. Hot path."""
+    first = chunks[0]
+    begin = offset + (first - 1) * size
+    if list(chunks) != list(range(first, first + len(chunks))):
+        # Some are sent again.
+        start = offset - size
+        return [
+            encode_update_chunk(message_id + i & 0xFFFF, chunk, data[start + chunk * size :][:size])
+            for i, chunk in enumerate(chunks)
+        ]
+    # A view of each chunk alone would cost as much as all the rest.
+    run = bytes(data[begin : begin + len(chunks) * size])
     written = []
-    start = offset - size
+    at = 0
     for chunk in chunks:
         if chunk <= 0xFF:
             head = _pack_head_one(b"\x50\x02", message_id, b"\xb1C\xe1\x06\xe9", chunk, b"\xff")
         else:
             head = _pack_head_two(b"\x50\x02", message_id, b"\xb1C\xe2\x06\xe9", chunk, b"\xff")
-        begin = start + chunk * size
-        written.append(head + data[begin : begin + size])
+        written.append(head + run[at : at + size])
+        at += size
         message_id = message_id + 1 & 0xFFFF
     return written
 
