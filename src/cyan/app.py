@@ -275,6 +275,7 @@ def _routes(parts: Parts) -> list[Route]:
     ledger_access = LedgerAccess(parts.database, access)
     ledgers = Definitions(parts.database, parts.clock, parts.bus, ledger_access)
     ledger_instances = Instances(parts.database, parts.clock, parts.bus, ledger_access)
+    secrets = Secrets(parts.database, parts.vault, parts.clock)
     needs = Needs(
         gauges=parts.gauges,
         server_key=key_files(parts.config),
@@ -291,6 +292,7 @@ def _routes(parts: Parts) -> list[Route]:
         ledger_access=ledger_access,
         ledgers=ledgers,
         ledger_instances=ledger_instances,
+        secrets=secrets,
         labels=labels,
         resource=resource,
         ownership=parts.ownership,
@@ -335,7 +337,7 @@ def _routes(parts: Parts) -> list[Route]:
         ),
         *binariesapi.routes(parts.binaries),
         *firmware_api.routes(access, parts.flashing, resource),
-        *secrets_api.routes(Secrets(parts.database, parts.vault, parts.clock)),
+        *secrets_api.routes(secrets),
         *unbuilt.routes(),
         *observing.routes(parts.database, parts.gateway, parts.presence),
         openapi.route(parts.registry, __version__, _public_url(parts.config) or "/"),

@@ -12,11 +12,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from random import Random
 from typing import Final
 
 import httpx
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, FilePayload, Page
 
+from cyan.wire.describe.system import USER_PART
+from cyan.wire.module import encode_module
 from tests.console.windows import chromium, window
 from tests.system.people import PASSWORD, log_in
 from tests.system.processes import Server, done, migrated, serving, simulating
@@ -27,6 +30,7 @@ FLEET: Final = "fleet@example.com"
 OPERATOR: Final = "root@example.com"
 
 FLEET_SIZE: Final = 10_000
+FIRMWARE_BYTES: Final = 400_000
 NAMES: Final = (
     "greenhouse-north",
     "مصباح الحديقة الخلفية",
@@ -71,6 +75,50 @@ def _call(page: Page) -> None:
     page.get_by_role("button", name="Read all").click()
 
 
+def _flash(page: Page) -> None:
+    data = encode_module(
+        Random(7).randbytes(FIRMWARE_BYTES), platform_id=12, function=USER_PART, version=6
+    )
+    file: FilePayload = {
+        "name": "blink.bin",
+        "mimeType": "application/octet-stream",
+        "buffer": data,
+    }
+    page.set_input_files("#flash-file", file)
+    page.locator("#updates progress[value]").first.wait_for()
+
+
+def _cancel(page: Page) -> None:
+    page.locator("#updates").get_by_role("button", name="Cancel").click()
+    page.get_by_role("button", name="Cancel the update").click()
+    page.locator("#updates .badge.is-bad").first.wait_for()
+
+
+def _send_junk(page: Page) -> None:
+    file: FilePayload = {"name": "a.bin", "mimeType": "application/octet-stream", "buffer": b"junk"}
+    page.set_input_files("#flash-file", file)
+    page.locator("#flash .notice").wait_for()
+
+
+def _inspect(page: Page) -> None:
+    page.get_by_role("button", name="Pause").click()
+    page.locator(".event summary").nth(1).click()
+
+
+def _open_claim(page: Page) -> None:
+    page.get_by_role("button", name="Claim a device").click()
+
+
+def _cut_off(page: Page) -> None:
+    page.route("**/live*", lambda route: route.abort())
+    page.reload()
+    page.locator("#not-live").wait_for()
+
+
+def _scroll_to_refused(page: Page) -> None:
+    page.get_by_role("heading", name="Refused devices").evaluate("it => it.scrollIntoView()")
+
+
 def _tick(page: Page) -> None:
     page.get_by_label("Tick all of this page").check()
 
@@ -93,7 +141,14 @@ SHOTS: Final = (
     Shot("device-long-name", "devices/{long}"),
     Shot("device-right-to-left", "devices/{arabic}"),
     Shot("device-offline", "devices/{offline}"),
+    Shot("device-file-refused", "devices/{device}", looks=("desk", "phone"), act=_send_junk),
+    Shot("device-update", "devices/{kitchen}", looks=("desk",), act=_flash),
+    Shot("device-update-cancelled", "devices/{kitchen}", looks=("desk",), act=_cancel),
+    Shot("devices-claim", "devices", act=_open_claim),
+    Shot("devices-not-live", "devices", looks=("desk", "phone"), act=_cut_off),
+    Shot("sign-in-first", "devices", None, ("desk",)),
     Shot("events", "events", looks=EVERY),
+    Shot("events-inspected", "events", looks=("desk", "phone", "dark"), act=_inspect),
     Shot("events-history", "events/history"),
     Shot("events-empty", "events", EMPTY, ("desk",)),
     Shot("account", "account", looks=EVERY),
@@ -103,8 +158,10 @@ SHOTS: Final = (
     Shot("account-new-client", "account/apps", looks=("desk", "phone"), act=_open_dialog),
     Shot("account-environment", "account/environment", looks=("desk", "phone")),
     Shot("account-ledgers", "account/ledgers", looks=("desk", "phone")),
+    Shot("account-secrets", "account/secrets", looks=("desk", "phone")),
     Shot("account-history", "account/history"),
     Shot("server", "server", OPERATOR, EVERY),
+    Shot("server-refused", "server", OPERATOR, act=_scroll_to_refused),
     Shot("not-found", "nothing", looks=("desk", "phone-dark")),
     Shot("not-found-nobody", "nothing", None, ("desk",)),
 )
@@ -120,7 +177,8 @@ def stage(folder: Path) -> Iterator[tuple[Server, dict[str, str]]]:
     _add_rows(data / "cyan.db")
     settings = {"CYAN_ENROLMENT": "open", "CYAN_SIGN_UP": "open", "CYAN_LIMIT_LOOPBACK": "no"}
     with serving(data, settings) as server:
-        options = ("--count", str(len(NAMES)), "--rate", "0.5")
+        # Slow enough for an update to be seen on its way.
+        options = ("--count", str(len(NAMES)), "--rate", "0.5", "--fault", "delay for_s=0.15")
         with simulating(server.key_file(), *options) as simulator:
             ids = simulator.wait_until_ready()
             headers = {"authorization": f"Bearer {log_in(server, ADA, PASSWORD)}"}
@@ -137,6 +195,7 @@ def stage(folder: Path) -> Iterator[tuple[Server, dict[str, str]]]:
                     "device": ids[0],
                     "arabic": ids[1],
                     "long": ids[2],
+                    "kitchen": ids[3],
                     "offline": offline,
                 }
                 yield server, ids_of

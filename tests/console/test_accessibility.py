@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import Final
 
 import pytest
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, expect
 
 from tests.console.house import ADA, House, house
 from tests.console.windows import window
@@ -37,10 +37,20 @@ ROOMS: Final = (
     "account/environment",
     "devices/{device}/environment",
     "account/ledgers",
+    "account/secrets",
     "account/history",
     "nothing-here",
 )
-LOOKS: Final = (("light", 1280), ("dark", 1280), ("light", 390))
+LOOKS: Final = (("light", 1280), ("dark", 1280), ("light", 390), ("dark", 390))
+FINGER_PX: Final = 44
+"""WCAG 2.5.5, target size (enhanced)."""
+
+TOO_SMALL: Final = """(least) => [...document.querySelectorAll(
+    "button, a.button, .input, select, .rooms a, .tabs a, .tick label"
+)].filter((one) => {
+    const box = one.getBoundingClientRect();
+    return one.checkVisibility() && box.width > 1 && box.height < least;
+}).map((one) => one.outerHTML.slice(0, 120))"""
 
 
 @pytest.fixture(scope="module")
@@ -122,3 +132,57 @@ def test_with_reduced_motion_nothing_moves(home: House) -> None:
         page.emulate_media(reduced_motion="no-preference")
         page.goto("/console/devices")
         assert page.evaluate("document.getAnimations().length") > 0
+
+
+@pytest.mark.parametrize("path", ["devices", "devices/{device}", "events", "account/apps"])
+def test_on_a_phone_a_finger_hits_what_it_means(home: House, path: str) -> None:
+    with window(home.browser, home.server, ADA) as page:
+        page.set_viewport_size({"width": 390, "height": 844})
+        page.goto(f"/console/{path.format(device=home.devices[0])}")
+        assert page.get_by_role("button").count() > 2
+        assert page.evaluate(TOO_SMALL, FINGER_PX) == []
+
+
+def test_the_first_key_leads_past_the_bar_of_rooms(home: House) -> None:
+    with window(home.browser, home.server, ADA) as page:
+        page.goto("/console/devices")
+        page.keyboard.press("Tab")
+        skip = page.get_by_role("link", name="Skip to the content")
+        expect(skip).to_be_focused()
+        expect(skip).to_be_in_viewport()
+        page.keyboard.press("Enter")
+        expect(page.locator("#main")).to_be_focused()
+        page.keyboard.press("Tab")
+        expect(page.get_by_role("button", name="Claim a device")).to_be_focused()
+
+
+def test_a_right_to_left_name_turns_itself_and_not_its_row(home: House) -> None:
+    name = "مصباح الحديقة (٢)"
+    path = f"/v1/devices/{home.devices[0]}"
+    before = home.ada.get(path).json()["name"]
+    assert home.ada.put(path, data={"name": name}).status_code == 200
+    try:
+        with window(home.browser, home.server, ADA) as page:
+            page.goto("/console/devices")
+            page.get_by_role("link", name=name).wait_for()
+            lefts = page.evaluate(
+                "[...document.querySelectorAll('#device-rows tbody tr')].map((row) =>"
+                " [...row.querySelectorAll('.tick, .dot, .device-title a, td:last-child')]"
+                ".map((one) => Math.round(one.getBoundingClientRect().left)))"
+            )
+            assert len(lefts) == len(home.devices) - 1
+    finally:
+        assert home.ada.put(path, data={"name": before}).status_code == 200
+    assert all(row == sorted(row) for row in lefts), lefts
+
+
+def test_where_the_system_forces_its_colors_the_focus_and_the_room_are_seen(home: House) -> None:
+    with window(home.browser, home.server, ADA) as page:
+        page.emulate_media(forced_colors="active")
+        page.goto("/console/devices")
+        page.keyboard.press("Tab")
+        style = "getComputedStyle(document.activeElement)"
+        assert page.evaluate(f"{style}.outlineStyle") == "solid"
+        assert page.evaluate(f"{style}.outlineWidth") == "3px"
+        here = "getComputedStyle(document.querySelector('.rooms a[aria-current]'))"
+        assert page.evaluate(f"{here}.outlineStyle") == "solid"

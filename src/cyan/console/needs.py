@@ -30,6 +30,7 @@ from cyan.health.service import Vitals
 from cyan.ledgers.access import LedgerAccess
 from cyan.ledgers.definitions import Definitions
 from cyan.ledgers.instances import Instances
+from cyan.secrets.service import Secrets
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +50,7 @@ class Needs:
     ledger_access: LedgerAccess
     ledgers: Definitions
     ledger_instances: Instances
+    secrets: Secrets
     labels: Labels
     resource: DeviceResource
     ownership: Ownership
