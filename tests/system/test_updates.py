@@ -248,6 +248,7 @@ def test_a_cancelled_update_leaves_the_board_as_it_was(tmp_path: Path) -> None:
             update = boards.look(device_id)
             assert (update["state"], update["reason"]) == ("failed", "cancelled")
             wait_until(partial(boards.was_told, device_id, ["started ", "failed "]), "it is told")
+        boards.wait_until_online()  # those of the legacy protocol were sent away, to end it there
         boards.flash_all(8)
         boards.wait_until_ended()
         boards.check_all_run_it()
