@@ -4,11 +4,13 @@ import os
 
 import pytest
 
+from cyan.sim.facts import State
 from cyan.wire import coap
 from cyan.wire.dtls.client import ClientHandshake
 from cyan.wire.dtls.record import MOVED
 from cyan.wire.messages import Publish, encode_publish
 from tests.gateway.board import Board, old_board
+from tests.gateway.firmware import Firmware
 from tests.gateway.world import SERVER_KEY, World, make_port, metric
 
 
@@ -56,6 +58,23 @@ async def test_the_session_that_ended_does_not_take_the_address_of_the_next_with
     for _ in range(3):
         await world.advance(60)
         assert await second.ping() is not None
+
+
+@pytest.mark.parametrize("platform", ["electron", "argon"])
+async def test_a_board_that_was_away_when_its_session_ended_hears_of_it_elsewhere(
+    world: World, platform: str
+) -> None:
+    device = Firmware(world, platform=platform)
+    device.on_time(world.clock.monotonic())
+    await world.advance(2)
+    assert device.device.state is State.ONLINE
+    device.device.restart_updated(world.clock.monotonic())
+    world.gateway.disconnect(device.device_id, "test")
+    await world.advance(5)
+    assert device.device.state is State.ONLINE
+    link = world.gateway.online_link(device.device_id)
+    assert link is not None
+    assert link.ended is None
 
 
 @pytest.mark.parametrize("heard_last", [0, 3, 5])

@@ -113,10 +113,10 @@ class Gateway:
         self._by_device: dict[DeviceId, Link] = {}
         # Only sessions whose records carry no connection id (firmware 3.0 and before).
         self._by_address: dict[bytes, DatagramLink] = {}
-        # By age, because a dictionary keeps the order of insertion.
+        # By age, as dictionaries keep the order of insertion; the ended with their time to go.
         self._unfinished: dict[bytes, DatagramLink] = {}
-        # By age too, with the time to forget each.
         self._ended: dict[DatagramLink, float] = {}
+        self._ended_devices: dict[DeviceId | None, DatagramLink] = {}
         self._commits = Commits(database)
         self._saving = Saving(vault, self._commits, config.node)
         self.save = self._saving.save
@@ -150,8 +150,8 @@ class Gateway:
             lambda: len(self._links) < config.max_sessions,
         )
         self._receiver = Receiver(
-            self._links, self._by_address, self._by_device, self._handshakes, self._sender,
-            clock.monotonic,
+            self._links, self._by_address, self._by_device, self._ended_devices,
+            self._handshakes, self._sender, clock.monotonic,
         )  # fmt: skip
         open_files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
         self._max_connections = max(1, min(config.max_connections, open_files - SPARE_FILES))
@@ -408,17 +408,17 @@ class Gateway:
             if len(self._ended) >= MAX_ENDED:
                 self._drop(next(iter(self._ended)))
             self._ended[link] = self.now_s() + FORGET_ENDED_S
+            self._ended_devices[device_id] = link
 
     def _forget_ended(self, now_s: float) -> None:
-        while self._ended:
-            oldest = next(iter(self._ended))
-            if now_s < self._ended[oldest]:
-                return
+        while self._ended and now_s >= self._ended[oldest := next(iter(self._ended))]:
             self._drop(oldest)
 
     def _drop(self, link: DatagramLink) -> None:
         self._ended.pop(link, None)
         self._links.pop(link.session.connection_id, None)
+        if self._ended_devices.get(link.session.device_id) is link:
+            del self._ended_devices[link.session.device_id]
         if self._by_address.get(link.address) is link:
             del self._by_address[link.address]
 

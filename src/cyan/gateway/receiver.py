@@ -94,6 +94,7 @@ class Receiver:
         links: Mapping[bytes, DatagramLink],
         by_address: Mapping[bytes, DatagramLink],
         by_device: Mapping[DeviceId, Link],
+        ended_devices: Mapping[DeviceId | None, DatagramLink],
         handshakes: Handshakes,
         sender: Sender,
         now_s: Callable[[], float],
@@ -101,6 +102,7 @@ class Receiver:
         self._links = links
         self._by_address = by_address
         self._by_device = by_device
+        self._ended_devices = ended_devices
         self._handshakes = handshakes
         self._sender = sender
         self._now_s = now_s
@@ -170,7 +172,8 @@ class Receiver:
             if moved is None:
                 metrics.dropped_malformed.inc()
                 return
-            found = self._by_device.get(DeviceId(moved[0].hex()))
+            device_id = DeviceId(moved[0].hex())
+            found = self._by_device.get(device_id) or self._ended_devices.get(device_id)
             link = found if isinstance(found, DatagramLink) else None
             record, has_moved = moved[1], True
         if link is None or link.session.has_connection_id:
