@@ -1,5 +1,6 @@
 """Files to whole devices, over both transports and by both protocols."""
 
+import asyncio
 import hashlib
 from collections.abc import Callable
 
@@ -17,7 +18,7 @@ from cyan.core.ports import (
 )
 from cyan.sim.facts import State, UpdateBegan
 from tests.gateway.firmware import Firmware
-from tests.gateway.ota import Sending, installed, make_file
+from tests.gateway.ota import Sending, image_of, installed, make_file
 from tests.gateway.stream_firmware import StreamFirmware
 from tests.gateway.world import World, metric
 
@@ -168,6 +169,33 @@ async def test_a_board_of_the_legacy_protocol_takes_another_file_after_a_cancell
     small = make_file(2_000, platform_id=platform_id, seed=2)
     assert await Sending(slow_world, device.device_id, small).end() is None
     assert installed(device.facts) == [hashlib.sha256(small).digest()]
+
+
+@pytest.mark.parametrize("kind", [legacy_udp, legacy_tcp])
+async def test_a_board_of_the_legacy_protocol_that_has_it_all_is_left_to_restart(
+    slow_world: World, kind: Kind
+) -> None:
+    device, platform_id = kind(slow_world)
+    await connected(slow_world, device)
+    data = make_file(10_000, platform_id=platform_id)
+    cancelled = []
+
+    def on_progress(stage: UpdateStage, sent: int) -> None:
+        if stage is UpdateStage.CHECKING and not cancelled:
+            cancelled.append(slow_world.gateway.updates.cancel_update(device.device_id))
+            link = slow_world.gateway.online_link(device.device_id)
+            assert link is not None
+            assert link.ended is None
+
+    image = image_of(data)
+    update = slow_world.gateway.updates.update(device.device_id, image, on_progress)
+    sending = asyncio.ensure_future(update)
+    while not sending.done():
+        await slow_world.advance(0.1)
+    assert isinstance(sending.exception(), UpdateCancelledError)
+    assert cancelled == [True]
+    await connected(slow_world, device)
+    assert installed(device.facts) == [hashlib.sha256(data).digest()]
 
 
 @pytest.mark.parametrize("kind", [legacy_udp, legacy_tcp])
