@@ -26,10 +26,10 @@ _lines: list[str] = []
 
 def write(method: str, raw_path: bytes, status: int, seconds: float, request_id: str) -> None:
     """`request_id` is among the log's context variables too, for all other lines."""
-    ms = round(seconds * 1000, 1)
     # Where lines of this turn wait already, they are plain ones.
     plain = None if _lines else logfmt.plain_info()
     if plain is None and not _lines:
+        ms = round(seconds * 1000, 1)
         _log.info("http.request", method=method, path=_path(raw_path), status=status, ms=ms)
         return
     microseconds = time.time_ns() // 1000
@@ -41,7 +41,7 @@ def write(method: str, raw_path: bytes, status: int, seconds: float, request_id:
     _lines.append(
         f"timestamp={second}.{microseconds % 1_000_000:06d}Z level=info event=http.request"
         f" method={_method(method)} path={path}"
-        f" status={status} ms={ms} request_id={request_id}"
+        f" status={status} ms={seconds * 1000:.1f} request_id={request_id}"
     )
     if plain is not None:
         try:
