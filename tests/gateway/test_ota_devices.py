@@ -178,7 +178,7 @@ async def test_a_board_of_the_legacy_protocol_that_has_it_all_is_left_to_restart
     device, platform_id = kind(slow_world)
     await connected(slow_world, device)
     data = make_file(10_000, platform_id=platform_id)
-    cancelled = []
+    cancelled: list[bool] = []
 
     def on_progress(stage: UpdateStage, sent: int) -> None:
         if stage is UpdateStage.CHECKING and not cancelled:
