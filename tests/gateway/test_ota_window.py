@@ -1,5 +1,6 @@
 """The window of the current protocol: what is lost is sent again, and nothing else."""
 
+from collections import deque
 from random import Random
 
 import pytest
@@ -214,3 +215,34 @@ def test_what_cannot_be_true_is_ignored() -> None:
     # An acknowledgement that a newer one has overtaken.
     assert window.on_ack(UpdateAck(2, 1 << 10), 0.3)
     assert window.arrived == 5
+
+
+def test_windows_that_open_together_leave_room_in_the_queue_that_they_share() -> None:
+    """A hundred devices behind one way out, which lets 120 chunks pass in a millisecond and holds
+    6,500 more: what a socket holds, and a good deal more than a radio mast does."""
+    devices, each, passing, room = 100, 1000, 120, 6500
+    windows = [Window(each, LIMIT, 0.0) for _ in range(devices)]
+    receivers = [0] * devices
+    queue: deque[tuple[int, int]] = deque()
+    longest = 0
+
+    def send(index: int, now_s: float) -> None:
+        queue.extend((index, chunk) for chunk in windows[index].take(32, now_s))
+
+    for index in range(devices):
+        send(index, 0.0)
+    now_ms = 0
+    while not all(window.is_complete for window in windows):
+        now_ms += 1
+        for _ in range(min(passing, len(queue))):
+            index, chunk = queue.popleft()
+            assert chunk == receivers[index] + 1, "nothing is lost here"
+            receivers[index] = chunk
+            if chunk % 2 == 0:
+                windows[index].on_ack(UpdateAck(chunk), now_ms / 1000)
+                send(index, now_ms / 1000)
+        longest = max(longest, len(queue))
+        assert now_ms < 60_000, "it does not end"
+    assert longest < room
+    # The way out was hardly ever idle.
+    assert now_ms < 1.1 * devices * each / passing

@@ -31,6 +31,10 @@ QUEUE_S: Final = 0.02
 """By how much more than twice its shortest time the way there and back may take before the window
 grows no more: what radios vary by without any queue."""
 
+DOUBLING_QUEUE_S: Final = 0.01
+"""The same, beside a quarter more, before it doubles no more (RFC 9406 §4.3: an eighth, of at least
+4 ms and at most 16): a hundred windows that double together fill any queue in no time."""
+
 FIRST_WAIT_S: Final = 2.0
 MIN_WAIT_S: Final = 0.6
 """A device puts its acknowledgement off for 200 ms, and writes to its flash meanwhile."""
@@ -50,7 +54,7 @@ class Window:
     """`count` chunks, of which `limit` may lie beyond the last one acknowledged."""
 
     __slots__ = (
-        "_again", "_decide_s", "_limit", "_order", "_probe_order", "_probes",
+        "_again", "_decide_s", "_last_rtt_s", "_limit", "_order", "_probe_order", "_probes",
         "_probes_in_row", "_quiet_since_s", "_received", "_recovered", "_rtt_least_s", "_rtt_s",
         "_rtt_swing_s", "_sent", "_size", "_timed", "_timed_s", "_top_size", "_wait_s", "arrived",
         "count", "next", "progress_s", "resent",
@@ -84,7 +88,7 @@ class Window:
         self._decide_s = 0.0
         self._timed = 0
         self._timed_s = 0.0
-        self._rtt_s = self._rtt_swing_s = 0.0
+        self._last_rtt_s = self._rtt_s = self._rtt_swing_s = 0.0
         self._rtt_least_s = FIRST_WAIT_S
 
     @property
@@ -211,17 +215,21 @@ class Window:
             self._again.append(chunk)
         if last_lost > self._recovered:
             self._shrink(self._size * SHRINK)
-        elif (
-            newest > self._recovered
-            and self._size < self._limit
-            # Else chunks wait somewhere on their way: more of them would only wait longer, or be
-            # lost there.
-            and self._rtt_s <= 2 * self._rtt_least_s + QUEUE_S
-        ):
-            if self._size < self._top_size:
-                self._size = min(self._size + count, self._limit)
-            else:
+        elif newest > self._recovered and self._size < self._limit:
+            self._grow(count)
+
+    def _grow(self, count: int) -> None:
+        """Unless chunks wait somewhere on their way: more of them would only wait longer, or be
+        lost there."""
+        least_s, last_s = self._rtt_least_s, self._last_rtt_s
+        if self._size >= self._top_size:
+            if last_s <= 2 * least_s + QUEUE_S:
                 self._size += count / self._size
+        elif last_s <= 1.25 * least_s + DOUBLING_QUEUE_S:
+            self._size = min(self._size + count, self._limit)
+        else:
+            # It has doubled since the chunk was sent that tells.
+            self._size = self._top_size = max(self._size / 2, MIN_CHUNKS)
 
     def _shrink(self, size: float) -> None:
         # A device may allow less than what is least here.
@@ -230,6 +238,7 @@ class Window:
 
     def _measure(self, took_s: float) -> None:
         """The way there and back (RFC 6298 §2), by one chunk at a time."""
+        self._last_rtt_s = took_s
         self._rtt_least_s = min(self._rtt_least_s, took_s)
         if self._rtt_s:
             swing_s = abs(self._rtt_s - took_s)
