@@ -9,6 +9,7 @@ from structlog.testing import capture_logs
 from cyan.core.errors import (
     ConflictError,
     CyanError,
+    DiskFullError,
     ForbiddenError,
     InvalidError,
     NotFoundError,
@@ -63,6 +64,7 @@ def client(serve: Serve) -> httpx.AsyncClient:
             raising(NotFoundError()),
             raising(ForbiddenError()),
             raising(ConflictError("Already so.")),
+            raising(DiskFullError()),
             raising(CyanError()),
         ]
     )
@@ -180,6 +182,11 @@ async def test_an_empty_answer_is_204(client: httpx.AsyncClient) -> None:
         ("ForbiddenError", 403, "You may not do that."),
         ("NotFoundError", 404, "There is no such thing, or it is not yours."),
         ("ConflictError", 409, "Already so."),
+        (
+            "DiskFullError",
+            507,
+            "The server's disk is full. Nothing was changed; its operator has to make room.",
+        ),
     ],
 )
 async def test_errors_of_use_cases_have_a_plain_answer(

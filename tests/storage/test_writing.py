@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import Connection, text
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import IntegrityError, OperationalError
 
 from cyan.core.db.engine import MAX_GROUP, Database, DatabaseClosedError
+from cyan.core.errors import DiskFullError
 
 ALL = text("SELECT word FROM words ORDER BY rowid")
 
@@ -254,3 +255,36 @@ def test_the_file_is_for_its_owner_only_and_writes_reach_the_disk(words: Databas
         ]
     )
     assert settings == [2, 1], "FULL, on"
+
+
+def fill(connection: Connection) -> None:
+    connection.execute(text("INSERT INTO words (word) VALUES (:word)"), {"word": "x" * 100_000})
+
+
+def give_room(database: Database, pages: int) -> None:
+    """Fewer than there are: those that there are."""
+    database.write_blocking(lambda c: c.execute(text(f"PRAGMA max_page_count = {pages}")))
+
+
+async def test_a_full_disk_is_told_as_such_and_changes_nothing(words: Database) -> None:
+    give_room(words, 1)
+    with pytest.raises(DiskFullError) as told:
+        await words.write(fill)
+    assert isinstance(told.value.__cause__, OperationalError)
+    assert all_words(words) == []
+    give_room(words, 1_000_000)
+    assert await words.write(lambda c: put(c, "one")) == "one"
+
+
+async def test_who_is_told_of_a_commit_has_it_on_a_full_disk_too(words: Database) -> None:
+    give_room(words, 1)
+    begin = threading.Event()
+    held = asyncio.ensure_future(words.write(lambda _: begin.wait(10)))
+    writes = [words.write(lambda c: put(c, "before")), words.write(fill)]
+    together = asyncio.gather(*writes, return_exceptions=True)
+    await asyncio.sleep(0)
+    begin.set()
+    await held
+    before, filled = await together
+    assert isinstance(filled, DiskFullError)
+    assert all_words(words) == ([] if isinstance(before, DiskFullError) else ["before"])

@@ -13,7 +13,6 @@ from cyan.core.errors import CyanError
 from cyan.core.ports import DeviceOfflineError, DeviceRefusedError, DeviceTimeoutError
 from cyan.devices.model import UnknownDeviceError
 from cyan.firmware.compiling.model import CompilerBusyError
-from cyan.firmware.images import StorageFullError
 from cyan.rest.errors import ApiError, from_cyan_error
 
 _log = structlog.get_logger(__name__)
@@ -82,8 +81,6 @@ def describe(error: Exception) -> tuple[int, str]:
         return 429, error.message
     if isinstance(error, CompilerBusyError):
         return 503, error.message
-    if isinstance(error, StorageFullError):
-        return 507, error.message
     if isinstance(error, DeviceTimeoutError):
         return 504, error.message
     if isinstance(error, DeviceOfflineError | DeviceRefusedError):

@@ -31,5 +31,9 @@ class ConflictError(CyanError):
     """That does not fit the present state."""
 
 
+class DiskFullError(CyanError):
+    """The server's disk is full. Nothing was changed; its operator has to make room."""
+
+
 class ConfigError(CyanError):
     """The configuration cannot be used."""

@@ -25,7 +25,7 @@ import structlog
 from prometheus_client import Counter, Gauge
 
 from cyan.core.clock import Clock
-from cyan.core.errors import CyanError, NotFoundError
+from cyan.core.errors import DiskFullError, NotFoundError
 from cyan.core.metrics import REGISTRY
 from cyan.core.ports import Image
 from cyan.wire.errors import MalformedError
@@ -69,7 +69,7 @@ _REFUSED = Counter(
 )
 
 
-class StorageFullError(CyanError):
+class StorageFullError(DiskFullError):
     """The server's disk has no room for this firmware. Its operator has to make some."""
 
 

@@ -9,6 +9,7 @@ answer costs otherwise.
 """
 
 import asyncio
+import string
 from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any, Final, cast
@@ -37,6 +38,9 @@ MAX_AT_ONCE: Final = 16
 AnswerNow = Callable[[Scope], Response | None]
 """The answer to a request that has no body and need not wait, else None."""
 
+
+_PLAIN: Final = string.ascii_letters.encode() + string.digits.encode() + b"/-_."
+"""URLs of nothing else are paths: there is nothing to take apart."""
 
 _WITH_A_BODY: Final = frozenset({b"content-length", b"transfer-encoding", b"expect"})
 
@@ -116,14 +120,19 @@ class BoundedConnection(HttpToolsProtocol):
             return False
         if not _WITH_A_BODY.isdisjoint([name for name, _ in self.headers]):
             return False
-        url = httptools.parse_url(self.url)
-        if not url.path:  # `GET http://host` has none
-            return False
         scope = cast(Scope, self.scope)
         scope["method"] = "GET"
-        scope["raw_path"] = url.path
-        scope["path"] = unquote(url.path.decode("ascii")) if b"%" in url.path else url.path.decode()
-        scope["query_string"] = url.query or b""
+        if self.url.translate(None, _PLAIN):
+            url = httptools.parse_url(self.url)
+            if not url.path:  # `GET http://host` has none
+                return False
+            scope["raw_path"] = url.path
+            scope["path"] = unquote(url.path.decode("ascii"))
+            scope["query_string"] = url.query or b""
+        else:
+            scope["raw_path"] = self.url
+            scope["path"] = self.url.decode("ascii")
+            scope["query_string"] = b""
         response = self._answer_now(scope)
         if response is None:
             return False

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from cyan.core.errors import (
     ConflictError,
     CyanError,
+    DiskFullError,
     ForbiddenError,
     InvalidError,
     NotFoundError,
@@ -83,6 +84,7 @@ _STATUS_OF: tuple[tuple[type[CyanError], int], ...] = (
     (ForbiddenError, 403),
     (NotFoundError, 404),
     (ConflictError, 409),
+    (DiskFullError, 507),
 )
 
 

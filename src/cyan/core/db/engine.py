@@ -23,7 +23,10 @@ from typing import Any, Final, TypeVar
 import structlog
 from sqlalchemy import ClauseElement, Connection, Executable, Row, create_engine
 from sqlalchemy.dialects.sqlite import dialect
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import StaticPool
+
+from cyan.core.errors import DiskFullError
 
 T = TypeVar("T")
 Work = Callable[[Connection], T]
@@ -43,8 +46,10 @@ BUSY_TIMEOUT_S = 10.0
 OTHERS_COUNT_WITHIN_S = 0.05
 """How often it is asked whether another process has written: twenty times a second cost nothing."""
 
-CACHE_KIB = 8 * 1024
-"""Of each of the two connections. The system's own cache of the file is behind it."""
+WRITER_CACHE_KIB = 8 * 1024
+READER_CACHE_KIB = 32 * 1024
+"""Of the two connections, as far as there is so much to keep. The system's own cache of the file is
+behind them; to ask it for the two pages of a device costs half as much as to read the device."""
 
 WAL_AUTOCHECKPOINT_PAGES = 4000
 """16 MiB of log between checkpoints: fewer fsyncs of the main file, still a quick start."""
@@ -56,7 +61,7 @@ class DatabaseClosedError(RuntimeError):
     """The database was closed before this write could run."""
 
 
-def _connect(path: Path) -> sqlite3.Connection:
+def _connect(path: Path, cache_kib: int = WRITER_CACHE_KIB) -> sqlite3.Connection:
     connection = sqlite3.connect(
         path,
         timeout=BUSY_TIMEOUT_S,
@@ -67,7 +72,7 @@ def _connect(path: Path) -> sqlite3.Connection:
     connection.execute("PRAGMA journal_mode=WAL")
     connection.execute("PRAGMA synchronous=FULL")
     connection.execute("PRAGMA foreign_keys=ON")
-    connection.execute(f"PRAGMA cache_size=-{CACHE_KIB}")
+    connection.execute(f"PRAGMA cache_size=-{cache_kib}")
     connection.execute(f"PRAGMA wal_autocheckpoint={WAL_AUTOCHECKPOINT_PAGES}")
     return connection
 
@@ -115,7 +120,7 @@ class Database:
             "sqlite://", creator=lambda: _connect(path), poolclass=StaticPool
         )
         self._read_engine = create_engine(
-            "sqlite://", creator=lambda: _connect(path), poolclass=StaticPool
+            "sqlite://", creator=lambda: _connect(path, READER_CACHE_KIB), poolclass=StaticPool
         )
         self._reader = self._read_engine.connect()
         driver = self._reader.connection.driver_connection
@@ -232,7 +237,8 @@ class Database:
             try:
                 outcomes = self._run_together(connection, driver, units)
             except _UnitFailedError:
-                driver.execute("ROLLBACK")
+                if driver.in_transaction:  # where the disk is full SQLite has ended it itself
+                    driver.execute("ROLLBACK")
                 outcomes = self._run_apart(connection, driver, units)
         except BaseException as lost:
             _log.exception("db.commit_failed", units=len(units))
@@ -247,7 +253,7 @@ class Database:
         self._commits += 1
         for done, result, error in outcomes:
             try:
-                done(result, error)
+                done(result, error and _told(error))
             except BaseException:
                 _log.exception("db.completion_failed")
 
@@ -277,11 +283,23 @@ class Database:
             try:
                 outcomes.append((done, work(connection), None))
             except BaseException as failure:
+                if not driver.in_transaction:
+                    raise  # and with it went what the units before had done
                 driver.execute("ROLLBACK TO unit")
                 outcomes.append((done, None, failure))
             driver.execute("RELEASE unit")
         driver.execute("COMMIT")
         return outcomes
+
+
+def _told(error: BaseException) -> BaseException:
+    """A full disk as something that people can be told; all else as it is."""
+    cause = error.orig if isinstance(error, DBAPIError) else error
+    if isinstance(cause, sqlite3.Error) and cause.sqlite_errorcode == sqlite3.SQLITE_FULL:
+        full = DiskFullError()
+        full.__cause__ = error
+        return full
+    return error
 
 
 class _UnitFailedError(Exception):
