@@ -124,7 +124,7 @@ def test_what_does_not_fit_is_refused_before_a_byte_is_sent(page: Page, home: Ho
 def test_an_update_can_be_cancelled_on_its_way(page: Page, home: House) -> None:
     page.goto(f"/console/devices/{home.devices[2]}")
     page.set_input_files("#flash-file", module(ARGON))
-    page.locator("#updates").get_by_role("button", name="Cancel").click()
+    page.locator(".update-cancel").get_by_role("button", name="Cancel").click()
     page.get_by_role("button", name="Cancel the update").click()
     expect(page.get_by_text("The update is cancelled.")).to_be_visible()
     expect(page.locator("#updates li .badge")).to_have_text("failed")

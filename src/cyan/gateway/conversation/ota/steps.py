@@ -29,6 +29,13 @@ SLOWEST_S: Final = 600.0
 what the slowest of radios carries, NB-IoT on a bad day. A device that acknowledges one chunk a
 minute would else keep its transfer for days."""
 
+_MEANINGS: Final = {
+    coap.BAD_REQUEST: "it found the question wrong",
+    coap.REQUEST_ENTITY_TOO_LARGE: "it has no room for the file",
+    coap.SERVICE_UNAVAILABLE: "it takes no update now",
+}
+"""Where a device gives no error of its own; firmware of the legacy protocol has none."""
+
 INVALID_STATE: Final = -210
 PROTOCOL: Final = -240
 """Device OS errors (§5.6): no update is running, or not all of it has come. Asking anew helps."""
@@ -124,7 +131,11 @@ def refusal(message: coap.Message, doing: str) -> Failed:
             code = None
     if code in (INVALID_STATE, PROTOCOL) and doing != "asked":
         return Failed(Why.INTERRUPTED, f"The device has lost the update: error {code}.", code)
-    said = coap.code_text(message.code) if code is None else f"error {code}"
+    said = f"error {code}"
+    if code is None:
+        said = coap.code_text(message.code)
+        if message.code in _MEANINGS:
+            said = f"{_MEANINGS[message.code]} ({said})"
     return Failed(Why.REFUSED, f"The device refused the update when {doing}: {said}.", code)
 
 
