@@ -88,11 +88,13 @@ def _sign_in(server: Child) -> str:
 
 
 def _ask(server: Child, path: str, cookie: str, count: int) -> Meter:
+    port = int(server.ready["http_port"])
     request = (
-        f"GET {path} HTTP/1.1\r\nHost: localhost\r\nCookie: {cookie}\r\n"
+        # A cookie is of a port.
+        f"GET {path} HTTP/1.1\r\nHost: localhost:{port}\r\nCookie: {cookie}\r\n"
         "Accept: text/html\r\nUser-Agent: bench\r\n\r\n"
     ).encode()
-    with Asker(int(server.ready["http_port"]), 1) as asker, Meter(server.pid) as meter:
+    with Asker(port, 1) as asker, Meter(server.pid) as meter:
         bodies = asker.ask([request] * count)
     if not all(b"</html>" in body for body in bodies):
         raise BenchError(f"{path} is not a whole page.")
