@@ -24,6 +24,9 @@ from tests.clock import HandClock
 
 PATIENCE_S = 20
 
+QUIET_S = 1.0
+"""A connection that is quiet for so long is closed."""
+
 
 @dataclass
 class Counted:
@@ -69,6 +72,7 @@ async def server(clock: HandClock, tokens: Tokens) -> AsyncIterator[Counted]:
         return response
 
     serving = http_server(asgi, None, answer_now)
+    serving.config.timeout_keep_alive = QUIET_S  # type: ignore[assignment]
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
         task = asyncio.create_task(serving.serve(sockets=[listening]))
@@ -173,3 +177,21 @@ async def test_a_route_that_waits_after_all_is_an_error_of_ours(server: Counted)
     assert head.startswith(b"HTTP/1.1 500 ")
     assert b"internal_error" in body
     assert [line["event"] for line in logs if line["log_level"] == "error"] == ["http.failed"]
+
+
+@pytest.mark.parametrize("path", ["/now/a", "/later/a"])
+async def test_a_connection_that_is_quiet_after_an_answer_is_closed(
+    server: Counted, path: str
+) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+    loop = asyncio.get_running_loop()
+    async with asyncio.timeout(PATIENCE_S):
+        for _ in range(6):
+            # Within the time, but all six take longer than that.
+            await asyncio.sleep(QUIET_S / 4)
+            writer.write(get(path))
+            await reader.readuntil(b'"query":{}}')
+            answered_s = loop.time()
+        assert await reader.read() == b""
+    assert loop.time() - answered_s >= 0.9 * QUIET_S
+    writer.close()

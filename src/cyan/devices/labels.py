@@ -128,8 +128,10 @@ def write_label(connection: Connection, vault: Vault, label: Label) -> None:
     )
 
 
-def read_fields(device: Device) -> LabelFields:
+def read_fields(device: Device) -> LabelFields | None:
     """A reader for `DeviceResource`."""
+    if device.serial_number is None and device.mac_wifi is None:
+        return None
     return LabelFields(device.serial_number or msgspec.UNSET, device.mac_wifi or msgspec.UNSET)
 
 
@@ -164,9 +166,10 @@ class Labels:
             return None
         return self._vault.open(device.mobile_secret, SECRET_PURPOSE).decode()
 
-    def read_detail(self, device: Device) -> LabelDetail:
+    def read_detail(self, device: Device) -> LabelDetail | None:
         """A reader for `DeviceResource`, for the single device."""
-        return LabelDetail(self.secret_of(device) or msgspec.UNSET)
+        secret = self.secret_of(device)
+        return None if secret is None else LabelDetail(secret)
 
     def _count(self, user_id: UserId) -> None:
         now_s = self._clock.monotonic()

@@ -118,7 +118,7 @@ class NotBuiltError(Exception):
         self.key = key
 
 
-Reader = Callable[[Device], msgspec.Struct]
+Reader = Callable[[Device], msgspec.Struct | None]
 
 StoredChange = Callable[[Connection, Device, Caller, int], Mapping[str, object]]
 """Writes a checked value (connection, device, caller, stamp in ms); returns the reply's fields."""
@@ -166,7 +166,7 @@ class DeviceResource:
         self._flash: FlashDoor | None = None
 
     def add_reader(self, reader: Reader, *, detail_only: bool = False) -> None:
-        """Let `reader`'s struct add its fields to the JSON of devices."""
+        """Let `reader`'s struct, if it gives one, add its fields to the JSON of devices."""
         if not detail_only:
             self._readers.append(reader)
         self._detail_readers.append(reader)

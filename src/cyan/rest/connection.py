@@ -57,6 +57,7 @@ class BoundedConnection(HttpToolsProtocol):
     _is_answered = False
     """The request that is being read has its answer already."""
     _left_now = MAX_AT_ONCE
+    _quiet_since_s = 0.0
 
     def __init__(self, *args: Any, answer_now: AnswerNow = no_answer_now, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -68,6 +69,7 @@ class BoundedConnection(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_waiting()
+        super()._unset_keepalive_if_required()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -103,6 +105,36 @@ class BoundedConnection(HttpToolsProtocol):
         self._pending_bytes = 0
         if not self._is_answered:
             super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        """As uvicorn does it, but for the timer of quiet connections, which it would set anew after
+        each answer; here it stays, and looks at its end whether it was quiet all the time."""
+        self.server_state.total_requests += 1
+        if self.transport.is_closing():
+            return
+        self.flow.resume_reading()
+        if self.pipeline:
+            self._start_asgi_task(*self.pipeline.pop())
+            return
+        self._quiet_since_s = self.loop.time()
+        if self.timeout_keep_alive_task is None:
+            self._look_later(self.timeout_keep_alive)
+
+    def timeout_keep_alive_handler(self) -> None:
+        self.timeout_keep_alive_task = None
+        if not self._is_idle or self._pending_bytes:
+            return  # the end of the next answer sets it again
+        left_s = self._quiet_since_s + self.timeout_keep_alive - self.loop.time()
+        if left_s > 0:
+            self._look_later(left_s)
+        else:
+            super().timeout_keep_alive_handler()
+
+    def _unset_keepalive_if_required(self) -> None:
+        """uvicorn's, with each piece of data: it stays."""
+
+    def _look_later(self, in_s: float) -> None:
+        self.timeout_keep_alive_task = self.loop.call_later(in_s, self.timeout_keep_alive_handler)
 
     @property
     def _is_idle(self) -> bool:

@@ -22,7 +22,7 @@ class JsonResponse(Response):
         self.background = None
         self.body = body
         self.raw_headers = [
-            (b"content-length", str(len(body)).encode()),
+            (b"content-length", b"%d" % len(body)),
             (b"content-type", JSON),
         ]
         if headers:
@@ -39,10 +39,12 @@ def json_response(
     return JsonResponse(_encode(value), status, headers)
 
 
-def join_objects(parts: Iterable[msgspec.Struct]) -> bytes:
+def join_objects(parts: Iterable[msgspec.Struct | None]) -> bytes:
     """One JSON object with the fields of all; no two may have one of the same name."""
     joined = bytearray(b"{}")
     for part in parts:
+        if part is None:
+            continue
         # From the brace on that ends what is there; alone, that is nothing.
         start = len(joined) - 1 if len(joined) > len(b"{}") else 0
         _encode_into(part, joined, start)
