@@ -6,6 +6,7 @@ import email.policy
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -16,6 +17,7 @@ from pathlib import Path
 import msgspec
 
 from tests import logs
+from tests.ports import free_port
 
 CYAN = Path(sys.executable).with_name("cyan")
 """The command as it is installed beside the Python that runs the tests."""
@@ -117,9 +119,9 @@ def running_server(folder: Path, environment: Mapping[str, str] | None = None) -
     output, data, log = folder / "ready.json", folder / "data", folder / "server.log"
     settings = {
         "CYAN_DATA": str(data),
-        "CYAN_HTTP_PORT": "0",
-        "CYAN_UDP_PORT": "0",
-        "CYAN_TCP_PORT": "0",
+        "CYAN_HTTP_PORT": str(free_port(socket.SOCK_STREAM)),
+        "CYAN_UDP_PORT": str(free_port(socket.SOCK_DGRAM)),
+        "CYAN_TCP_PORT": str(free_port(socket.SOCK_STREAM)),
         "CYAN_LOG_FORMAT": "json",
         **(environment or {}),
     }

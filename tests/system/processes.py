@@ -5,6 +5,7 @@ import json
 import os
 import re
 import signal
+import socket
 import sqlite3
 import subprocess
 import sys
@@ -20,6 +21,7 @@ import httpx
 
 from cyan.core.db import migrate
 from tests import logs
+from tests.ports import free_port
 
 CYAN: Final = Path(sys.executable).with_name("cyan")
 """The command as it is installed beside the Python that runs the tests."""
@@ -94,9 +96,9 @@ class Server:
         self.data = data
         self.log_path = data.with_name(data.name + ".log")
         self.host = (settings or {}).get("CYAN_HOST", "127.0.0.1")
-        self.http_port = 0
-        self.udp_port = 0
-        self.tcp_port = 0
+        self.http_port = free_port(socket.SOCK_STREAM, self.host)
+        self.udp_port = free_port(socket.SOCK_DGRAM, self.host)
+        self.tcp_port = free_port(socket.SOCK_STREAM, self.host)
         self._settings = dict(settings or {})
         self._under = list(under)
         self._process: subprocess.Popen[bytes] | None = None
