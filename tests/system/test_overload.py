@@ -36,8 +36,8 @@ READERS: Final = 8
 storm to send one, which so can be three times as fast on one core."""
 
 MOST_OF_A_DEVICE: Final = 65_536 / 247
-"""Messages a second: each needs an id of its own for so long (RFC 7252 §4.4, EXCHANGE_LIFETIME); one
-that comes again earlier is taken for the same message."""
+"""Messages a second: each needs an id of its own for so long (RFC 7252 §4.4, EXCHANGE_LIFETIME).
+One that comes again earlier is taken for the same message."""
 
 MEASURE_S: Final = 3.0
 FACTOR: Final = 3.0
