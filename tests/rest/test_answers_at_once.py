@@ -24,7 +24,7 @@ from tests.clock import HandClock
 
 PATIENCE_S = 20
 
-QUIET_S = 1.0
+QUIET_S = 1
 """A connection that is quiet for so long is closed."""
 
 
@@ -72,7 +72,7 @@ async def server(clock: HandClock, tokens: Tokens) -> AsyncIterator[Counted]:
         return response
 
     serving = http_server(asgi, None, answer_now)
-    serving.config.timeout_keep_alive = QUIET_S  # type: ignore[assignment]
+    serving.config.timeout_keep_alive = QUIET_S
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
         task = asyncio.create_task(serving.serve(sockets=[listening]))

@@ -11,7 +11,7 @@ import msgspec
 from sqlalchemy import Connection
 
 from cyan.core.db.engine import Database
-from cyan.devices import store
+from cyan.devices import refusalstore as store
 
 MAX_REFUSALS: Final = 1000
 """Of device and reason; the one that was seen last the longest ago gives way."""
@@ -61,7 +61,7 @@ def note(
     transport's own, `transport` UDP or TCP, `address` the peer's IP address without its port.
     """
     connection.execute(
-        store.NOTE_REFUSAL,
+        store.NOTE,
         {
             "device_id": claimed_id[:24],
             "reason": reason[:MAX_REASON_CHARACTERS],
@@ -72,10 +72,10 @@ def note(
             "times": times,
         },
     )
-    connection.execute(store.TRIM_REFUSALS, {"kept": MAX_REFUSALS})
+    connection.execute(store.TRIM, {"kept": MAX_REFUSALS})
 
 
 def list_recent(db: Database, limit: int = 100) -> list[Refusal]:
     """The refusals of all devices, the latest first, at most MAX_REFUSALS."""
-    rows = db.rows(store.REFUSALS, {"page": max(1, min(limit, MAX_REFUSALS))})
+    rows = db.rows(store.NEWEST, {"page": max(1, min(limit, MAX_REFUSALS))})
     return [Refusal(**row._mapping) for row in rows]

@@ -1,4 +1,4 @@
-"""The tables of devices, claim codes, registrars and refused devices, and the statements on them.
+"""The tables of devices, claim codes and registrars, and the statements on them.
 
 Statements are compiled once by SQLAlchemy.
 """
@@ -26,14 +26,14 @@ from sqlalchemy import (
     null,
     or_,
     select,
-    tuple_,
     update,
 )
 from sqlalchemy.dialects.sqlite import insert as upsert
 
 from cyan.core.db.engine import Prepared
 from cyan.core.db.schema import metadata
-from cyan.devices import transferstore as transferstore  # its table is part of the schema
+from cyan.devices import refusalstore as refusalstore  # its table is part of the schema
+from cyan.devices import transferstore as transferstore  # and so is this one's
 from cyan.devices.model import Device
 
 MAX_SIM_CHARACTERS: Final = 32
@@ -113,21 +113,6 @@ devices_claim_code = Table(
     Column("device_id", String(24)),
     Index(None, "created_at_ms"),
     Index(None, "owner_id"),
-)
-
-devices_refusal = Table(
-    "devices_refusal",
-    metadata,
-    # As claimed: nothing proves that it was this device.
-    Column("device_id", String(24), primary_key=True),
-    Column("reason", String(32), primary_key=True),
-    Column("fingerprint", String(64)),
-    Column("transport", String(8), nullable=False),
-    Column("address", String(45), nullable=False),
-    Column("first_at_ms", BigInteger, nullable=False),
-    Column("last_at_ms", BigInteger, nullable=False),
-    Column("count", Integer, nullable=False),
-    Index(None, "last_at_ms"),
 )
 
 _c = devices_device.c
@@ -440,39 +425,6 @@ ADD_REGISTRAR: Final = (
 )
 REMOVE_REGISTRAR: Final = delete(devices_registrar).where(
     _registrar.user_id == bindparam("of_user_id")
-)
-
-_refusal = devices_refusal.c
-_note_refusal = upsert(devices_refusal).values(
-    {
-        name: bindparam(name)
-        for name in ("device_id", "reason", "fingerprint", "transport", "address")
-    }
-    | {
-        "first_at_ms": bindparam("at_ms"),
-        "last_at_ms": bindparam("at_ms"),
-        "count": bindparam("times"),
-    }
-)
-NOTE_REFUSAL: Final = _note_refusal.on_conflict_do_update(
-    index_elements=["device_id", "reason"],
-    set_={
-        "fingerprint": _note_refusal.excluded.fingerprint,
-        "transport": _note_refusal.excluded.transport,
-        "address": _note_refusal.excluded.address,
-        "last_at_ms": _note_refusal.excluded.last_at_ms,
-        "count": _refusal["count"] + _note_refusal.excluded["count"],
-    },
-)
-TRIM_REFUSALS: Final = delete(devices_refusal).where(
-    tuple_(_refusal.device_id, _refusal.reason).in_(
-        select(_refusal.device_id, _refusal.reason)
-        .order_by(_refusal.last_at_ms.desc())
-        .offset(bindparam("kept"))
-    )
-)
-REFUSALS: Final = (
-    select(devices_refusal).order_by(_refusal.last_at_ms.desc()).limit(bindparam("page"))
 )
 
 _functions_decoder = msgspec.json.Decoder(tuple[str, ...])
