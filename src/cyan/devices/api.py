@@ -108,7 +108,7 @@ class _Endpoints:
         headers = {"x-total-count": str(count)}
         return JsonResponse(b"[%b]" % b",".join(rendered), headers=headers)
 
-    async def get(self, call: Call) -> Response:
+    def get(self, call: Call) -> Response:
         device = get_device(self._access, call)
         return JsonResponse(self._resource.encode(device, call.caller.username))
 

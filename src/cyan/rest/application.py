@@ -3,9 +3,8 @@
 import itertools
 import secrets
 import uuid
-from collections.abc import Coroutine, Iterable
+from collections.abc import Iterable
 from contextvars import ContextVar
-from typing import Any
 
 import structlog
 from starlette.requests import ClientDisconnect
@@ -99,7 +98,11 @@ class Application:
             auth = match.route.auth
             if auth is Auth.TOKEN or auth is Auth.OPTIONAL:
                 self._admit(call, auth, _token_beside_body(call))
-            response = _without_waiting(match.route.endpoint(call))
+            answer = match.route.endpoint(call)
+            if not isinstance(answer, Response):
+                answer.close()
+                raise TypeError("The endpoint of a route that never waits may wait.")
+            response = answer
         except Exception as error:
             response = _refusal(error, visit.request_id)
         self._sign(response, visit)
@@ -126,7 +129,8 @@ class Application:
             auth = match.route.auth
             if auth is Auth.TOKEN or auth is Auth.OPTIONAL:
                 self._admit(call, auth, await _token_of(call))
-            response = await match.route.endpoint(call)
+            answer = match.route.endpoint(call)
+            response = answer if isinstance(answer, Response) else await answer
         except ClientDisconnect:
             raise
         except Exception as error:
@@ -228,17 +232,6 @@ def _raw_path(scope: Scope) -> bytes:
     """The path as it came, percent-encoded; not every HTTP server tells it."""
     raw_path: bytes | None = scope.get("raw_path")
     return raw_path or scope["path"].encode()
-
-
-def _without_waiting(work: Coroutine[Any, Any, Response]) -> Response:
-    """Run to the end what must not wait. Raises RuntimeError where it does."""
-    try:
-        work.send(None)
-    except StopIteration as done:
-        response: Response = done.value
-        return response
-    work.close()
-    raise RuntimeError("A route that never waits has waited.")
 
 
 async def _nothing_comes() -> Message:

@@ -19,6 +19,9 @@ from cyan.rest.call import Call
 
 Endpoint = Callable[[Call], Coroutine[Any, Any, Response]]
 
+EndpointAtOnce = Callable[[Call], Response]
+"""Answers without waiting for anything, not even for a body, and soon."""
+
 Shape = type | UnionType
 """How a body looks: any type of which msgspec makes a JSON Schema: a Struct, `list[Struct]`,
 `dict[str, object]`, a union of Structs …"""
@@ -57,13 +60,13 @@ class Route:
     of a 200 in JSON, or one or several `Reply`. Refusals need no declaration (`rest/errors.py`).
     A route that is not `is_built` answers 501.
 
-    The endpoint of one that `never_waits` gives its answer without waiting for anything, not even
-    for a body, and soon: the server answers such requests in the turn of the loop that brings them.
+    The endpoint of one that `never_waits` is an `EndpointAtOnce`: the server answers its requests
+    in the turn of the loop that brings them.
     """
 
     method: str
     path: str
-    endpoint: Endpoint
+    endpoint: Endpoint | EndpointAtOnce
     auth: Auth = Auth.TOKEN
     scope: str | None = None
     summary: str = ""

@@ -7,9 +7,7 @@ from starlette.responses import Response
 
 JSON = b"application/json; charset=utf-8"
 
-_encoder = msgspec.json.Encoder()
-_encode = _encoder.encode
-_encode_into = _encoder.encode_into
+_encode = msgspec.json.Encoder().encode
 
 
 class JsonResponse(Response):
@@ -41,18 +39,11 @@ def json_response(
 
 def join_objects(parts: Iterable[msgspec.Struct | None]) -> bytes:
     """One JSON object with the fields of all; no two may have one of the same name."""
-    joined = bytearray(b"{}")
-    for part in parts:
-        if part is None:
-            continue
-        # From the brace on that ends what is there; alone, that is nothing.
-        start = len(joined) - 1 if len(joined) > len(b"{}") else 0
-        _encode_into(part, joined, start)
-        if start and len(joined) == start + len(b"{}"):
-            del joined[start]
-        elif start:
-            joined[start] = ord(",")
-    return bytes(joined)
+    objects = [_encode(part) for part in parts if part is not None]
+    if len(objects) == 1:
+        return objects[0]
+    inner = [each[1:-1] for each in objects if each != b"{}"]
+    return b"{%b}" % b",".join(inner)
 
 
 def no_content() -> Response:

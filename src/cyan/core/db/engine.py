@@ -25,6 +25,7 @@ from sqlalchemy import ClauseElement, Connection, Executable, Row, create_engine
 from sqlalchemy.dialects.sqlite import dialect
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import StaticPool
+from sqlalchemy.sql.compiler import SQLCompiler
 
 from cyan.core.errors import DiskFullError
 
@@ -83,14 +84,16 @@ class Prepared:
     Values go to SQLite as they are, and come back as they are (a boolean as 0 or 1).
     """
 
-    __slots__ = ("_constants", "_text")
+    __slots__ = ("_constants", "_order", "_text")
 
     def __init__(self, statement: ClauseElement) -> None:
-        compiled = statement.compile(dialect=dialect(paramstyle="named"))
+        compiled = statement.compile(dialect=dialect(paramstyle="qmark"))
+        assert isinstance(compiled, SQLCompiler)
         self._text = str(compiled)
         self._constants = {
             name: value for name, value in compiled.params.items() if value is not None
         }
+        self._order = tuple(compiled.positiontup or ())
 
     def run(self, connection: Connection, parameters: dict[str, Any]) -> sqlite3.Cursor:
         """Inside a unit of the writer; the cursor has the rows, or how many were changed."""
@@ -106,8 +109,11 @@ class Prepared:
         """The rows of a long SELECT one by one, so that they are never in memory all at once."""
         yield from database.driver.execute(self._text, self._values(parameters))
 
-    def _values(self, parameters: dict[str, Any]) -> dict[str, Any]:
-        return {**self._constants, **parameters} if self._constants else parameters
+    def _values(self, parameters: dict[str, Any]) -> list[Any]:
+        """In the order of the question marks: to bind names takes the driver 0.3 µs each."""
+        if self._constants:
+            parameters = {**self._constants, **parameters}
+        return [parameters[name] for name in self._order]
 
 
 class Database:
