@@ -13,6 +13,13 @@ def _listed(cli: ParticleCli, *scope: str) -> Json:
     return json.loads("\n".join(cli.succeed("config", "env", "list", "--json", *scope)))
 
 
+def test_config_env_list_speaks_of_no_changes_where_nothing_was_changed(
+    cli: ParticleCli, server: Server
+) -> None:
+    said = cli.succeed("config", "env", "list", "--device", server.own_devices[1].id)
+    assert said[-1] == "No environment variables found."
+
+
 @proves("config env list", "config env set", "config env delete")
 def test_config_env_sets_lists_and_deletes_variables_of_the_account(cli: ParticleCli) -> None:
     said = cli.succeed("config", "env", "set", "COLOUR", "green", "--sandbox")

@@ -9,7 +9,7 @@ from cyan.core.db.engine import Database
 from cyan.environment.model import MAX_OPERATIONS, MAX_RENDERED_BYTES
 from tests.cast import Cast
 from tests.clock import HandClock
-from tests.environment.world import ACCOUNT, DEVICE, LAMP, change, get, roll_out
+from tests.environment.world import ACCOUNT, DEVICE, LAMP, NOTHING, change, get, roll_out
 
 
 async def test_before_the_first_change_there_is_nothing(client: httpx.AsyncClient) -> None:
@@ -21,7 +21,20 @@ async def test_before_the_first_change_there_is_nothing(client: httpx.AsyncClien
         "created_by": None,
         "updated_by": None,
     }
-    assert await get(client, ACCOUNT) == {"last_snapshot": None, "latest": empty}
+    assert await get(client, ACCOUNT) == {"last_snapshot": NOTHING, "latest": empty}
+
+
+async def test_what_was_never_rolled_out_has_no_snapshot(client: httpx.AsyncClient) -> None:
+    await change(client, ACCOUNT, A="1")
+    assert (await get(client, ACCOUNT))["last_snapshot"] is None
+
+
+async def test_a_first_change_that_is_taken_back_leaves_nothing_to_roll_out(
+    client: httpx.AsyncClient,
+) -> None:
+    await change(client, ACCOUNT, A="1")
+    await change(client, ACCOUNT, A=None)
+    assert (await get(client, ACCOUNT))["last_snapshot"] == NOTHING
 
 
 @pytest.mark.parametrize("base", [ACCOUNT, DEVICE, "/v1/env/lamp"])
@@ -144,7 +157,7 @@ async def test_a_new_owner_of_the_device_does_not_see_the_old_ones_variables(
         )
     )
     seen = (await client.get(DEVICE, headers=cast.cleo.headers)).json()
-    assert (seen["last_snapshot"], seen["latest"]["own"]) == (None, {})
+    assert (seen["last_snapshot"], seen["latest"]["own"]) == (NOTHING, {})
 
 
 async def test_changes_are_recorded_by_name_without_values(

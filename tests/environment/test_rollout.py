@@ -6,7 +6,7 @@ import pytest
 from cyan.core.clock import iso_ms
 from tests.cast import Cast
 from tests.clock import HandClock
-from tests.environment.world import ACCOUNT, DEVICE, change, get, roll_out
+from tests.environment.world import ACCOUNT, DEVICE, NOTHING, change, get, roll_out
 
 
 async def test_a_rollout_copies_the_latest_into_the_snapshot(
@@ -113,4 +113,4 @@ async def test_another_time_is_refused_with_those_that_there_are(
     answer = await client.post(f"{ACCOUNT}/rollout", json=body)
     assert answer.status_code == 400
     assert "Immediate" in answer.json()["error"]
-    assert (await get(client, ACCOUNT))["last_snapshot"] is None
+    assert (await get(client, ACCOUNT))["last_snapshot"] == NOTHING

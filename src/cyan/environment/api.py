@@ -138,7 +138,10 @@ def _answer(state: State, device: Device | None) -> Response:
 
 
 def _snapshot(state: State) -> dict[str, object] | None:
-    if state.rolled_out is None:
+    """None while all that there is waits for its first rollout."""
+    # With nothing at all, none would read as a difference: particle-cli shows pending changes, and
+    # then a table of none, where `last_snapshot.own` is not `latest.own`.
+    if state.rolled_out is None and state.own.latest:
         return None
     return {
         "own": _values(state.own.snapshot or {}),
