@@ -7,7 +7,7 @@ import httpx
 LAMP = "e00fce680000000000000001"
 ACCOUNT = "/v1/env"
 DEVICE = f"/v1/env/{LAMP}"
-NOTHING = {"own": {}, "inherited": {}, "rollout_at": None, "rollout_by": None}
+NOTHING: dict[str, object] = {"own": {}, "inherited": {}, "rollout_at": None, "rollout_by": None}
 """The snapshot where there never was a variable."""
 
 
