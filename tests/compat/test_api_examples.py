@@ -12,16 +12,18 @@ import pytest
 from tests.compat.clients import Json
 from tests.compat.server import Server
 
-PAGE = Path(__file__).parents[2] / "docs/howto/use-the-api.md"
+HOWTO = Path(__file__).parents[2] / "docs/howto"
+PAGE = HOWTO / "use-the-api.md"
+ONE_AFTER_THE_OTHER = HOWTO / "cloud-data.md"
 MAX_RUN_S = 60
 
 _EXAMPLE = re.compile(r"```sh\n(curl .*)\n```(?:\n\n```json\n((?:.|\n)*?)```)?")
 _PLACES = re.compile(r"export (.*)")
 
 
-def _examples() -> list[tuple[str, Json]]:
+def _examples(page: Path = PAGE) -> list[tuple[str, Json]]:
     """Each line with the answer that the page shows, or None."""
-    found = _EXAMPLE.findall(PAGE.read_text())
+    found = _EXAMPLE.findall(page.read_text())
     return [(line, json.loads(shown) if shown else None) for line, shown in found]
 
 
@@ -53,8 +55,9 @@ def _curl() -> None:
         pytest.skip(reason)
 
 
-def test_the_page_sets_the_variables_that_its_lines_use() -> None:
-    (exported,) = _PLACES.findall(PAGE.read_text())
+@pytest.mark.parametrize("page", [PAGE, ONE_AFTER_THE_OTHER], ids=lambda page: page.stem)
+def test_the_page_sets_the_variables_that_its_lines_use(page: Path) -> None:
+    (exported,) = _PLACES.findall(page.read_text())
     assert [word.partition("=")[0] for word in exported.split()] == ["URL", "TOKEN", "DEVICE"]
 
 
@@ -63,6 +66,13 @@ def test_the_page_sets_the_variables_that_its_lines_use() -> None:
 )
 def test_an_example_answers_as_the_page_shows(line: str, shown: Json, server: Server) -> None:
     assert _lacks(json.loads(_type(line, server)), shown) == []
+
+
+def test_examples_that_go_on_from_one_another_answer_as_the_page_shows(server: Server) -> None:
+    examples = _examples(ONE_AFTER_THE_OTHER)
+    assert len(examples) >= 8
+    for line, shown in examples:
+        assert _lacks(json.loads(_type(line, server)), shown) == [], line
 
 
 def test_a_raw_value_is_bare(server: Server) -> None:
