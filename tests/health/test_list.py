@@ -110,6 +110,20 @@ async def test_csv_has_a_column_for_each_path_that_occurs(world: World) -> None:
     ]
 
 
+async def test_csv_has_values_as_json_writes_them(world: World) -> None:
+    world.send('{"device":{"a":true,"b":[1,false],"c":null,"d":0.5,"e":"true, \\"so\\""}}')
+    answer = await world.get(accept="text/csv")
+    (row,) = csv.DictReader(io.StringIO(answer.text))
+    assert row == {
+        "updated_at": at_minute(0),
+        "device.a": "true",
+        "device.b": "[1,false]",
+        "device.c": "",
+        "device.d": "0.5",
+        "device.e": 'true, "so"',
+    }
+
+
 async def test_csv_without_vitals_has_its_first_line(world: World) -> None:
     answer = await world.get(accept="text/csv")
     assert answer.text == "updated_at\r\n"

@@ -134,7 +134,9 @@ def _read_limit(call: Call) -> int:
 def _write_csv(records: Sequence[Record]) -> str:
     """A line for each record, a column for each leaf that any of them has."""
     rows: list[dict[str, object]] = [
-        {_STAMP_COLUMN: iso_ms(record.at_ms)} | flatten(record.payload) for record in records
+        {_STAMP_COLUMN: iso_ms(record.at_ms)}
+        | {path: _cell(leaf) for path, leaf in flatten(record.payload).items()}
+        for record in records
     ]
     columns = dict.fromkeys([_STAMP_COLUMN])
     for row in rows:
@@ -144,6 +146,13 @@ def _write_csv(records: Sequence[Record]) -> str:
     writer.writeheader()
     writer.writerows(rows)
     return written.getvalue()
+
+
+def _cell(leaf: object) -> str:
+    """A leaf as it stands in JSON, but texts without quotation marks, and nothing for null."""
+    if leaf is None:
+        return ""
+    return leaf if isinstance(leaf, str) else msgspec.json.encode(leaf).decode()
 
 
 def routes(access: DeviceAccess, vitals: Vitals) -> list[Route]:
