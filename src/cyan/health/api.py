@@ -133,7 +133,7 @@ def _read_limit(call: Call) -> int:
 
 def _write_csv(records: Sequence[Record]) -> str:
     """A line for each record, a column for each leaf that any of them has."""
-    rows: list[dict[str, object]] = [
+    rows = [
         {_STAMP_COLUMN: iso_ms(record.at_ms)}
         | {path: _cell(leaf) for path, leaf in flatten(record.payload).items()}
         for record in records
