@@ -24,7 +24,7 @@ class DeviceAccess:
     def get(self, caller: Caller, id_or_name: str) -> Device:
         """The caller's device of this id (any case) or name. Raises UnknownDeviceError."""
         if is_device_id(id_or_name):
-            rows = store.DEVICE_OF_OWNER.rows(
+            rows = store.DEVICE_OF_OWNER.rows_of_turn(
                 self._db, {"owner_id": caller.user_id, "id": id_or_name.lower()}
             )
             if rows:

@@ -42,6 +42,9 @@ AnswerNow = Callable[[Scope], Response | None]
 _PLAIN: Final = string.ascii_letters.encode() + string.digits.encode() + b"/-_."
 """URLs of nothing else are paths: there is nothing to take apart."""
 
+_header: Final = b": ".join
+"""Name and value as a line."""
+
 _WITH_A_BODY: Final = frozenset({b"content-length", b"transfer-encoding", b"expect"})
 
 
@@ -169,13 +172,14 @@ class BoundedConnection(HttpToolsProtocol):
         if response is None:
             return False
         self._left_now -= 1
-        parts = [STATUS_LINE[response.status_code]]
-        for name, value in self.server_state.default_headers:
-            parts += (name, b": ", value, b"\r\n")
-        for name, value in response.raw_headers:
-            parts += (name, b": ", value, b"\r\n")
-        parts += (b"\r\n", bytes(response.body))
-        self.transport.write(b"".join(parts))
+        lines = (
+            STATUS_LINE[response.status_code][:-2],
+            *map(_header, self.server_state.default_headers),
+            *map(_header, response.raw_headers),
+            b"",
+            response.body,
+        )
+        self.transport.write(b"\r\n".join(lines))
         self.on_response_complete()
         return True
 

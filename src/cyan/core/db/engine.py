@@ -27,6 +27,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import StaticPool
 from sqlalchemy.sql.compiler import SQLCompiler
 
+from cyan.core.db.turns import TurnReader
 from cyan.core.errors import DiskFullError
 
 T = TypeVar("T")
@@ -49,8 +50,9 @@ OTHERS_COUNT_WITHIN_S = 0.05
 
 WRITER_CACHE_KIB = 8 * 1024
 READER_CACHE_KIB = 32 * 1024
-"""Of the two connections, as far as there is so much to keep. The system's own cache of the file is
-behind them; to ask it for the two pages of a device costs half as much as to read the device."""
+"""Of the writer, and of each of two readers, as far as there is so much to keep. The system's own
+cache of the file is behind them; to ask it for the two pages of a device costs half as much as to
+read the device."""
 
 WAL_AUTOCHECKPOINT_PAGES = 4000
 """16 MiB of log between checkpoints: fewer fsyncs of the main file, still a quick start."""
@@ -105,6 +107,12 @@ class Prepared:
         """All rows of a short SELECT, on the loop, as last committed."""
         return database.driver.execute(self._text, self._values(parameters)).fetchall()
 
+    def rows_of_turn(
+        self, database: "Database", parameters: dict[str, Any]
+    ) -> list[tuple[Any, ...]]:
+        """As `rows`, as committed at the first such read of this turn of the loop."""
+        return database.turn.rows(self._text, self._values(parameters))
+
     def each(self, database: "Database", parameters: dict[str, Any]) -> Iterator[tuple[Any, ...]]:
         """The rows of a long SELECT one by one, so that they are never in memory all at once."""
         yield from database.driver.execute(self._text, self._values(parameters))
@@ -133,6 +141,7 @@ class Database:
         assert isinstance(driver, sqlite3.Connection)
         self.driver: Final = driver
         """The reader's own connection, for hand-written SQL on hot paths. Reads only."""
+        self.turn: Final = TurnReader(_connect(path, READER_CACHE_KIB))
         self._queue: queue.SimpleQueue[tuple[Work[Any], Done] | None] = queue.SimpleQueue()
         self._commits = 0
         self._others = 0
@@ -206,6 +215,7 @@ class Database:
             self._closed = True
             self._queue.put(None)
         self._thread.join()
+        self.turn.close()
         self._reader.close()
         self._read_engine.dispose()
         self._write_engine.dispose()
