@@ -23,6 +23,8 @@ _HEADINGS: Final = {
     "integrations": "not yet: needs integrations",
     "logic": "not yet: needs Logic",
     "firmware": "not yet: needs firmware over the air",
+    "protection": "not yet: needs device protection",
+    "linux": "not yet: needs Linux devices",
     "carrier": "needs a carrier of SIM cards",
     "elsewhere": "asks another server than this",
     "local": "asks no server",
@@ -80,7 +82,7 @@ here: provisionDevice
 here: updateDevice
 product: addDeviceToProduct · removeDeviceOwner · markAsDevelopmentDevice
 product: lockDeviceProductFirmware · unlockDeviceProductFirmware
-product: unprotectDevice
+protection: unprotectDevice
 firmware: flashDevice
 compiler: compileCode · downloadFirmwareBinary · listBuildTargets
 here: getEventStream · publishEvent
@@ -94,7 +96,7 @@ product: listProducts · getProduct · listProductFirmware · uploadProductFirmw
 product: getProductFirmware · updateProductFirmware · downloadProductFirmware
 product: releaseProductFirmware · listTeamMembers · inviteTeamMember · removeTeamMember
 here: lookupSerialNumber
-usb: downloadManufacturingBackup
+linux: downloadManufacturingBackup
 product: getProductConfiguration · getProductConfigurationSchema · setProductConfiguration
 product: getProductDeviceConfiguration · getProductDeviceConfigurationSchema
 product: setProductDeviceConfiguration · getProductLocations · getProductDeviceLocations
