@@ -1,7 +1,6 @@
 """HTTP Basic: a name and a secret in the Authorization header (RFC 7617)."""
 
 import base64
-import binascii
 
 
 def basic_of(authorization: str | None) -> tuple[str, str] | None:
@@ -11,7 +10,7 @@ def basic_of(authorization: str | None) -> tuple[str, str] | None:
         return None
     try:
         text = base64.b64decode(encoded.strip(), validate=True).decode("utf-8")
-    except (binascii.Error, UnicodeDecodeError):
+    except ValueError:  # no Base64, not even ASCII, or no UTF-8 in it
         return None
     name, colon, secret = text.partition(":")
     return (name, secret) if colon else None

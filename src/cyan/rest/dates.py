@@ -1,8 +1,12 @@
 """Stamps in queries."""
 
 from datetime import UTC, datetime
+from typing import Final
 
 from cyan.core.clock import to_ms
+
+LAST_MS: Final = to_ms(datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC))
+"""Answers write years of four digits, but a zone can put a stamp of the year 9999 into the next."""
 
 
 def parse_date(text: str) -> int:
@@ -12,6 +16,9 @@ def parse_date(text: str) -> int:
     """
     try:
         stamp = datetime.fromisoformat(text.replace(" ", "+") if "T" in text else text)
-        return to_ms(stamp if stamp.tzinfo is not None else stamp.replace(tzinfo=UTC))
+        ms = to_ms(stamp if stamp.tzinfo is not None else stamp.replace(tzinfo=UTC))
     except OverflowError as error:
         raise ValueError(f"{text!r} is out of range") from error
+    if ms > LAST_MS:
+        raise ValueError(f"{text!r} is out of range")
+    return ms
