@@ -17,6 +17,7 @@ COMMANDS: Final = {
     "backup": "cyan.cli.backup:backup",
     "restore": "cyan.cli.restore:restore",
     "user": "cyan.cli.user:user",
+    "plan": "cyan.cli.plan:plan",
     "device": "cyan.cli.device:device",
     "firmware": "cyan.cli.firmware:firmware",
     "keys": "cyan.cli.keys:keys",
