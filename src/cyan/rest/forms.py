@@ -10,6 +10,9 @@ MAX_FIELDS = 1000
 MAX_DEPTH = 5
 """Brackets behind a name; qs's own default."""
 
+MAX_NAME_CHARACTERS = 1000
+"""Of a field, brackets too; ours: names that clients build have some dozens."""
+
 _NAME = re.compile(r"([^\[\]]+)((?:\[[^\[\]]*\])*)\Z")
 _BRACKET = re.compile(r"\[([^\[\]]*)\]")
 
@@ -43,6 +46,10 @@ def nest(pairs: Iterable[tuple[str, object]]) -> dict[str, object]:
     """
     tree: dict[str, object] = {}
     for name, value in pairs:
+        if len(name) > MAX_NAME_CHARACTERS:
+            raise MalformedFormError(
+                f"A field name has more than {MAX_NAME_CHARACTERS} characters."
+            )
         match = _NAME.match(name)
         keys = [match[1], *_BRACKET.findall(match[2])] if match else [name]
         if len(keys) > MAX_DEPTH + 1:
