@@ -160,7 +160,8 @@ _CLIENT_COLUMNS = (
     clients.c.redirect_uri,
     clients.c.scope,
 )
-_CLIENT = select(*_CLIENT_COLUMNS, clients.c.secret_sha256).where(clients.c.id == bindparam("id"))
+_CLIENT_IN = select(*_CLIENT_COLUMNS).where(clients.c.id == bindparam("id"))
+_CLIENT = _CLIENT_IN.where(clients.c.secret_sha256 == bindparam("secret_sha256"))
 _CLIENTS_OF = (
     select(*_CLIENT_COLUMNS)
     .where(clients.c.owner_id == bindparam("of"))
@@ -274,15 +275,16 @@ def set_profile(connection: Connection, user_id: UserId, profile: Profile) -> No
     connection.execute(insert(profiles), values)
 
 
-def find_client(db: Database, client_id: str) -> tuple[Client, bytes] | None:
-    """An OAuth client of somebody's, and the digest of its secret."""
-    row = db.row(_CLIENT, {"id": client_id})
-    return None if row is None else (_client(row), row.secret_sha256)
+def find_client(db: Database, client_id: str, secret_sha256: bytes) -> Client | None:
+    """The OAuth client of somebody's with this secret. A wrong secret and an unknown client take as
+    long: what somebody called theirs is nobody's business."""
+    row = db.row(_CLIENT, {"id": client_id, "secret_sha256": secret_sha256})
+    return None if row is None else _client(row)
 
 
 def client_in(connection: Connection, client_id: str) -> Client | None:
     """As `find_client`, inside a transaction."""
-    row = connection.execute(_CLIENT, {"id": client_id}).first()
+    row = connection.execute(_CLIENT_IN, {"id": client_id}).first()
     return None if row is None else _client(row)
 
 
