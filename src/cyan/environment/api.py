@@ -5,7 +5,7 @@ The path tells the scope: `/v1/env` the account, `/v1/env/{device}` a device.
 
 from typing import Final
 
-import msgspec
+from msgspec import UNSET
 from starlette.responses import Response
 
 from cyan.core.clock import iso_ms
@@ -20,41 +20,30 @@ from cyan.environment.model import (
     Variables,
     check_name,
     check_value,
-    compare,
     read_operations,
 )
 from cyan.environment.service import Environment
+from cyan.environment.shapes import (
+    Change,
+    Difference,
+    Edited,
+    EditRequest,
+    InheritedVariable,
+    OnDevice,
+    OwnVariable,
+    RenderReply,
+    ReviewReply,
+    RolledOut,
+    RolloutReply,
+    RolloutRequest,
+    ValueRequest,
+    VariablesReply,
+)
 from cyan.rest.call import Call
 from cyan.rest.registry import Route
 from cyan.rest.responses import json_response
 
 _WHEN: Final = ("Immediate", "Connect")
-
-
-class ValueRequest(msgspec.Struct, frozen=True):
-    """What sets one variable."""
-
-    value: str
-
-
-class OperationRequest(msgspec.Struct, frozen=True):
-    """One step of a change; `op` is Set or Unset."""
-
-    op: str
-    key: str
-    value: str | None = None
-
-
-class EditRequest(msgspec.Struct, frozen=True):
-    """A change of several variables."""
-
-    ops: list[OperationRequest]
-
-
-class RolloutRequest(msgspec.Struct, frozen=True):
-    """`when` is Immediate or Connect."""
-
-    when: str
 
 
 class _Endpoints:
@@ -90,21 +79,24 @@ class _Endpoints:
             if layer is not None and layer.updated_at_ms is not None
         ]
         return json_response(
-            {
-                "env": state.render_snapshot(),
-                "last_updated_at": _stamp(max(updates, default=None)),
-                **_rollout(state),
-            }
+            RenderReply(
+                env=state.render_snapshot(),
+                last_updated_at=_stamp(max(updates, default=None)),
+                rollout_at=_rollout_at(state),
+                rollout_by=_rollout_by(state),
+            )
         )
 
     async def review(self, call: Call) -> Response:
         device = self._device(call)
         state = self._environment.get(call.caller, device)
         latest = state.render_latest()
-        found: dict[str, object] = {"from_snapshot": compare(state.render_snapshot(), latest)}
-        if device is not None:
-            found["from_device"] = compare({}, latest)
-        return json_response(found)
+        return json_response(
+            ReviewReply(
+                from_snapshot=_compare(state.render_snapshot(), latest),
+                from_device=UNSET if device is None else _compare({}, latest),
+            )
+        )
 
     async def roll_out(self, call: Call) -> Response:
         device = self._device(call)
@@ -112,7 +104,7 @@ class _Endpoints:
         if when not in _WHEN:
             raise InvalidRolloutError
         await self._environment.roll_out(call.caller, str(when), device)
-        return json_response({"success": True})
+        return json_response(RolloutReply())
 
     def _device(self, call: Call) -> Device | None:
         return get_device(self._access, call) if "device" in call.path else None
@@ -120,52 +112,65 @@ class _Endpoints:
 
 def _answer(state: State, device: Device | None) -> Response:
     own = state.own
-    found: dict[str, object] = {
-        "last_snapshot": _snapshot(state),
-        "latest": {
-            "own": _values(own.latest),
-            "inherited": _inherited(state),
-            "created_at": _stamp(own.created_at_ms),
-            "updated_at": _stamp(own.updated_at_ms),
-            "created_by": own.created_by,
-            "updated_by": own.updated_by,
-        },
-    }
-    if device is not None:
-        # Nothing has been reported: that needs firmware which is sent its variables.
-        found["on_device"] = {"rendered": {}, "last_reported_at": None, "development_env": False}
-    return json_response(found)
+    latest = Edited(
+        own=_values(own.latest),
+        inherited=_inherited(state),
+        created_at=_stamp(own.created_at_ms),
+        updated_at=_stamp(own.updated_at_ms),
+        created_by=own.created_by,
+        updated_by=own.updated_by,
+    )
+    # Nothing has been reported: that needs firmware which is sent its variables.
+    reported = OnDevice(rendered={}, last_reported_at=None, development_env=False)
+    return json_response(
+        VariablesReply(_snapshot(state), latest, UNSET if device is None else reported)
+    )
 
 
-def _snapshot(state: State) -> dict[str, object] | None:
+def _snapshot(state: State) -> RolledOut | None:
     """None while all that there is waits for its first rollout."""
     # With nothing at all, none would read as a difference: particle-cli shows pending changes, and
     # then a table of none, where `last_snapshot.own` is not `latest.own`.
     if state.rolled_out is None and state.own.latest:
         return None
-    return {
-        "own": _values(state.own.snapshot or {}),
-        "inherited": _inherited(state),
-        **_rollout(state),
-    }
+    return RolledOut(
+        own=_values(state.own.snapshot or {}),
+        inherited=_inherited(state),
+        rollout_at=_rollout_at(state),
+        rollout_by=_rollout_by(state),
+    )
 
 
-def _rollout(state: State) -> dict[str, str | None]:
-    layer = state.rolled_out
-    return {
-        "rollout_at": None if layer is None else _stamp(layer.rollout_at_ms),
-        "rollout_by": None if layer is None else layer.rollout_by,
-    }
+def _rollout_at(state: State) -> str | None:
+    return None if state.rolled_out is None else _stamp(state.rolled_out.rollout_at_ms)
 
 
-def _values(variables: Variables) -> dict[str, dict[str, str]]:
-    return {key: {"value": value} for key, value in sorted(variables.items())}
+def _rollout_by(state: State) -> str | None:
+    return None if state.rolled_out is None else state.rolled_out.rollout_by
 
 
-def _inherited(state: State) -> dict[str, dict[str, str]]:
+def _values(variables: Variables) -> dict[str, OwnVariable]:
+    return {key: OwnVariable(value) for key, value in sorted(variables.items())}
+
+
+def _inherited(state: State) -> dict[str, InheritedVariable]:
     """Overridden ones too: clients show what a deleted variable falls back to."""
     inherited = sorted(state.inherited.items())
-    return {key: {"from": OWNER, "value": value} for key, value in inherited}
+    return {key: InheritedVariable(OWNER, value) for key, value in inherited}
+
+
+def _compare(before: Variables, after: Variables) -> Difference:
+    """What a rollout would change."""
+    changes: list[Change] = []
+    for key in sorted({*before, *after}):
+        if key not in before:
+            changes.append(Change("Added", key, after=after[key]))
+        elif key not in after:
+            changes.append(Change("Removed", key, before=before[key]))
+        elif before[key] != after[key]:
+            changes.append(Change("Changed", key, before=before[key], after=after[key]))
+    same = {key: before[key] for key in sorted(before) if after.get(key) == before[key]}
+    return Difference(changes, same)
 
 
 def _stamp(at_ms: int | None) -> str | None:
@@ -175,32 +180,31 @@ def _stamp(at_ms: int | None) -> str | None:
 def routes(access: DeviceAccess, environment: Environment) -> list[Route]:
     """The routes of this feature."""
     on = _Endpoints(access, environment)
-    shape = dict[str, object]
     found: list[Route] = []
     for base, whose in (("/v1/env", "the account"), ("/v1/env/{device}", "a device")):
         found += [
-            Route("GET", base, on.get, summary=f"Variables of {whose}", response=shape),
+            Route("GET", base, on.get, summary=f"Variables of {whose}", response=VariablesReply),
             Route(
                 "PATCH",
                 base,
                 on.edit,
                 summary=f"Change variables of {whose}",
                 request=EditRequest,
-                response=shape,
+                response=VariablesReply,
             ),
             Route(
                 "GET",
                 base + "/render",
                 on.render,
                 summary=f"Variables of {whose} as they hold",
-                response=shape,
+                response=RenderReply,
             ),
             Route(
                 "GET",
                 base + "/rollout",
                 on.review,
                 summary=f"What a rollout to {whose} would change",
-                response=shape,
+                response=ReviewReply,
             ),
             Route(
                 "POST",
@@ -208,7 +212,7 @@ def routes(access: DeviceAccess, environment: Environment) -> list[Route]:
                 on.roll_out,
                 summary=f"Roll the variables of {whose} out",
                 request=RolloutRequest,
-                response=shape,
+                response=RolloutReply,
             ),
             Route(
                 "PUT",
@@ -216,14 +220,14 @@ def routes(access: DeviceAccess, environment: Environment) -> list[Route]:
                 on.put,
                 summary=f"Set a variable of {whose}",
                 request=ValueRequest,
-                response=shape,
+                response=VariablesReply,
             ),
             Route(
                 "DELETE",
                 base + "/{key}",
                 on.delete,
                 summary=f"Take a variable of {whose} away",
-                response=shape,
+                response=VariablesReply,
             ),
         ]
     return found

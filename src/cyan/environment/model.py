@@ -3,7 +3,7 @@
 
 import re
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import msgspec
 
@@ -16,7 +16,7 @@ MAX_RENDERED_BYTES: Final = 16 * 1024
 MAX_OPERATIONS: Final = 50
 """In one change (rest-api-core.md §17)."""
 
-OWNER: Final = "Owner"
+OWNER: Final[Literal["Owner"]] = "Owner"
 
 _NAME: Final = re.compile(r"[A-Z_][A-Z0-9_]*\Z")
 
@@ -142,18 +142,3 @@ def check_size(variables: Variables) -> None:
             f"These variables have {size} bytes, names and values together; one device takes"
             f" {MAX_RENDERED_BYTES} at most, what it inherits included."
         )
-
-
-def compare(before: Variables, after: Variables) -> dict[str, object]:
-    """What a rollout would change, in the form that clients read."""
-    changes: list[dict[str, str]] = []
-    for key in sorted({*before, *after}):
-        if key not in before:
-            changes.append({"op": "Added", "key": key, "after": after[key]})
-        elif key not in after:
-            changes.append({"op": "Removed", "key": key, "before": before[key]})
-        elif before[key] != after[key]:
-            old, new = before[key], after[key]
-            changes.append({"op": "Changed", "key": key, "before": old, "after": new})
-    same = {key: before[key] for key in sorted(before) if after.get(key) == before[key]}
-    return {"changes": changes, "unchanged": same}
