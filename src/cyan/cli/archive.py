@@ -86,14 +86,16 @@ def extract(archive: Path, folder: Path) -> Manifest:
             for entry in tar:
                 if manifest is not None or len(files) == MAX_FILES:
                     raise NotABackupError(f"{archive} goes on after its end: {entry.name[:200]!r}.")
-                content = tar.extractfile(entry) if entry.isreg() else None
+                # A sparse entry is as large as it likes to be, whatever the archive's size.
+                is_plain = entry.isreg() and not entry.issparse()
+                content = tar.extractfile(entry) if is_plain else None
                 if content is None or entry.name in files or not _is_below(entry.name):
                     raise NotABackupError(f"{archive} has no business with {entry.name[:200]!r}.")
                 if entry.name == MANIFEST:
                     manifest = _read_manifest(archive, content.read(MAX_MANIFEST_BYTES))
                 else:
                     files[entry.name] = _write(folder / entry.name, content)
-    except (tarfile.TarError, EOFError) as error:
+    except (tarfile.TarError, EOFError, ValueError) as error:
         raise NotABackupError(f"{archive} is not a backup, or was cut short: {error}.") from error
     if manifest is None:
         raise NotABackupError(f"{archive} was cut short, or is not a backup: no {MANIFEST}.")
@@ -115,7 +117,9 @@ def _entry(name: str, size: int, mtime_s: int) -> tarfile.TarInfo:
 
 def _is_below(name: str) -> bool:
     path = PurePosixPath(name)
-    return bool(path.parts) and not path.is_absolute() and ".." not in path.parts
+    return (
+        bool(path.parts) and not path.is_absolute() and ".." not in path.parts and "\0" not in name
+    )
 
 
 def _read_manifest(archive: Path, content: bytes) -> Manifest:
