@@ -9,6 +9,7 @@ from starlette.datastructures import FormData
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import Request
 
+from cyan.rest import arriving
 from cyan.rest.errors import ApiError, bad_request, described
 from cyan.rest.forms import MAX_FIELDS, MalformedFormError, nest, parse_urlencoded
 
@@ -50,25 +51,26 @@ async def read_bytes(request: Request, limit: int) -> bytes:
     """The whole body.
 
     Raises ApiError: 413 as soon as it is known to be larger than `limit` bytes, 408 when it does
-    not come within BODY_TIMEOUT_S.
+    not come within BODY_TIMEOUT_S, 429 or 503 when too many large ones are on their way.
     """
     declared = request.headers.get("content-length", "")
     if declared.isdigit() and (len(declared) > 18 or int(declared) > limit):
         raise too_large(limit)
-    chunks: list[bytes] = []
-    size = 0
+    content = bytearray()
+    host = "" if request.client is None else request.client.host
     try:
-        async with asyncio.timeout(BODY_TIMEOUT_S):
-            async for chunk in request.stream():
-                size += len(chunk)
-                if size > limit:
-                    raise too_large(limit)
-                chunks.append(chunk)
+        with arriving.ALL.one(host) as body:
+            async with asyncio.timeout(BODY_TIMEOUT_S):
+                async for chunk in request.stream():
+                    if len(content) + len(chunk) > limit:
+                        raise too_large(limit)
+                    body.grow(len(chunk))
+                    content += chunk
     except TimeoutError as error:
         raise described(
             408, "request_timeout", f"The body did not come within {BODY_TIMEOUT_S:.0f} s."
         ) from error
-    return b"".join(chunks)
+    return bytes(content)
 
 
 async def parse(request: Request, content: bytes) -> tuple[dict[str, object], FormData | None]:
