@@ -153,7 +153,7 @@ class BoundedConnection(HttpToolsProtocol):
             return False
         if parser.should_upgrade():
             return False
-        if not _WITH_A_BODY.isdisjoint([name for name, _ in self.headers]):
+        if not _WITH_A_BODY.isdisjoint(dict(self.headers)):
             return False
         scope = cast(Scope, self.scope)
         scope["method"] = "GET"

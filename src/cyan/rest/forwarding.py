@@ -85,7 +85,7 @@ class Forwarding:
     def as_sent(self, scope: Scope) -> Scope:
         """The request as its client made it."""
         headers: list[tuple[bytes, bytes]] = scope["headers"]
-        if _SAID.isdisjoint([name for name, _ in headers]):
+        if _SAID.isdisjoint(dict(headers)):
             return scope
         path = [value for name, value in headers if name == _FOR]
         schemes = [value for name, value in headers if name == _PROTO]

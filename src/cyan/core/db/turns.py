@@ -17,17 +17,18 @@ class TurnReader:
     of any transaction that is older. What learns of commits in another way must not read here.
     """
 
-    __slots__ = ("_driver", "_end_of_turn")
+    __slots__ = ("_cursor", "_driver", "_end_of_turn")
 
     def __init__(self, driver: sqlite3.Connection) -> None:
         self._driver = driver
+        self._cursor = driver.cursor()
         self._end_of_turn: asyncio.Handle | None = None
 
-    def rows(self, text: str, values: list[Any]) -> list[tuple[Any, ...]]:
+    def rows(self, text: str, values: tuple[Any, ...]) -> list[tuple[Any, ...]]:
         """All rows of a short SELECT."""
         if not self._driver.in_transaction:
             self._begin()
-        return self._driver.execute(text, values).fetchall()
+        return self._cursor.execute(text, values).fetchall()
 
     def close(self) -> None:
         if self._end_of_turn is not None:
