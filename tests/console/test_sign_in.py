@@ -114,10 +114,12 @@ def test_signing_out_ends_the_session_also_for_who_kept_the_cookie(
     )
     page.goto("/console/account")
     expect(page).to_have_url(re.compile("/console/sign-in"))
+    expect(page.get_by_text("Your session has ended.")).to_be_visible()
 
 
 def test_after_signing_in_one_is_where_one_wanted_to_go_and_never_elsewhere(page: Page) -> None:
     page.goto("/console/account/security?tab=1")
+    expect(page.get_by_text("Sign in to see that page.")).to_be_visible()
     sign_in(page, ADA)
     expect(page).to_have_url(re.compile(r"/console/account/security\?tab=1$"))
     page.get_by_role("button", name="Sign out").click()

@@ -39,7 +39,7 @@ class _SignIn:
     async def form(self, visit: Visit) -> Response:
         if visit.session is not None:
             return visit.go(safe_next(visit.query.get("next")))
-        return self._form(visit, {"next": visit.query.get("next", "")})
+        return self._form(visit, {"next": visit.query.get("next", "")}, why=_why(visit))
 
     async def by_password(self, visit: Visit) -> Response:
         fields = await visit.texts()
@@ -93,6 +93,7 @@ class _SignIn:
         fields: dict[str, str],
         error: str | None = None,
         status: int = _AGAIN,
+        why: str | None = None,
     ) -> Response:
         return visit.page(
             "sign-in.html",
@@ -100,6 +101,7 @@ class _SignIn:
             username=fields.get("username", ""),
             next=fields.get("next", ""),
             error=error,
+            why=why,
         )
 
     def _code_form(
@@ -112,6 +114,15 @@ class _SignIn:
             next=fields.get("next", ""),
             error=error,
         )
+
+
+def _why(visit: Visit) -> str | None:
+    """What to tell somebody who did not ask for this page."""
+    if visit.cookies.secret is not None:
+        return "Your session has ended. Sign in again."
+    if visit.query.get("next"):
+        return "Sign in to see that page."
+    return None
 
 
 async def begin(
