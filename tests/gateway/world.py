@@ -11,8 +11,9 @@ from typing import Protocol
 
 import msgspec
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
-from sqlalchemy import text
+from sqlalchemy import Connection, text
 
+from cyan.accounts import store as accounts
 from cyan.core.bus import Bus
 from cyan.core.config import Config
 from cyan.core.db.engine import Database
@@ -286,9 +287,17 @@ class World:
 
 
 def make_world(db: Database, clock: HandClock, data: Path, **settings: object) -> World:
-    """A world before its first `start`; enrolment is open unless told otherwise."""
+    """A world before its first `start`, with the accounts of Ada and Cleo; enrolment is open unless
+    told otherwise."""
+    db.write_blocking(_add_accounts)
     config = Config(**{"data": data, "enrolment": "open", **settings})  # type: ignore[arg-type]
     return World(db, clock, config)
+
+
+def _add_accounts(connection: Connection) -> None:
+    for user_id, name in ((ADA, "ada@example.com"), (CLEO, "cleo@example.com")):
+        if accounts.user_in(connection, user_id) is None:
+            accounts.add_user(connection, user_id, name, "none", False, 0)
 
 
 Build = Callable[[int], bytes]

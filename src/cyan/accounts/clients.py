@@ -22,6 +22,7 @@ from cyan.accounts.model import (
     TooManyClientsError,
     UnknownClientError,
 )
+from cyan.accounts.people import require_account
 from cyan.accounts.tokens import digest, revoke_in
 from cyan.audit.store import record
 from cyan.core.bus import Bus
@@ -101,6 +102,7 @@ class Clients:
         secret, at_ms = new_token(), self._clock.now_ms()
 
         def work(connection: Connection) -> Client:
+            require_account(connection, owner_id)
             if len(store.clients_of(connection, owner_id)) >= MAX_CLIENTS_PER_USER:
                 raise TooManyClientsError
             client_id = _free_id(connection, name)

@@ -119,6 +119,10 @@ class AccountInUseError(ConflictError):
     """The account still owns something that must be released first."""
 
 
+class AccountDeletedError(ForbiddenError):
+    """This account was deleted."""
+
+
 class OperatorAccountError(ForbiddenError):
     """An operator's account is deleted by the command `cyan user delete` only."""
 

@@ -19,6 +19,7 @@ from cyan.accounts.model import (
     parse_username,
 )
 from cyan.accounts.passwords import Passwords
+from cyan.accounts.people import require_account
 from cyan.accounts.tokens import revoke_in
 from cyan.audit.store import OPERATOR, record
 from cyan.core.bus import Bus
@@ -52,6 +53,7 @@ class OwnAccount:
         at_ms = self._clock.now_ms()
 
         def work(connection: Connection) -> None:
+            require_account(connection, user_id)
             store.set_profile(connection, user_id, profile)
             subject = f"user:{user_id}"
             record(connection, subject, "user.profile_changed", subject, at_ms=at_ms)

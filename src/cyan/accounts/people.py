@@ -4,6 +4,7 @@ from sqlalchemy import Connection
 
 from cyan.accounts import proofstore, store, tokens
 from cyan.accounts.model import (
+    AccountDeletedError,
     UnknownUserError,
     User,
     UsernameTakenError,
@@ -46,6 +47,13 @@ class People:
 
     def password_hash(self, user_id: UserId) -> str | None:
         return store.find_password_hash(self._db, user_id)
+
+
+def require_account(connection: Connection, user_id: UserId) -> None:
+    """For a transaction that gives an account something: it may have been deleted since the request
+    was let in, and what is written then would be nobody's for ever. Raises AccountDeletedError."""
+    if store.user_in(connection, user_id) is None:
+        raise AccountDeletedError
 
 
 def create_user(

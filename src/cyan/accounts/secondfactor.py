@@ -24,6 +24,7 @@ from cyan.accounts.model import (
     User,
     WrongCodeError,
 )
+from cyan.accounts.people import require_account
 from cyan.accounts.tokens import digest, revoke_in
 from cyan.audit.store import record
 from cyan.core.bus import Bus
@@ -124,6 +125,7 @@ class SecondFactors:
         sealed = self._vault.seal(enrolment.secret.encode(), _SECRET + user_id.encode())
 
         def work(connection: Connection) -> tuple[str, ...]:
+            require_account(connection, user_id)
             if proofstore.totp_of(connection, user_id) is not None:
                 raise AlreadyEnabledError
             proofstore.add_totp(connection, user_id, sealed, step, now_ms)

@@ -21,6 +21,7 @@ import msgspec
 import structlog
 from sqlalchemy import Connection
 
+from cyan.accounts.people import require_account
 from cyan.audit import store as audit
 from cyan.core.bus import Bus
 from cyan.core.clock import Clock
@@ -150,6 +151,7 @@ def hash_of(code: str) -> str:
 
 
 def _create(connection: Connection, code: str, owner_id: UserId, at_ms: int) -> None:
+    require_account(connection, owner_id)
     connection.execute(store.FORGET_CLAIM_CODES, {"before_ms": at_ms - KEPT_MS})
     still_open = connection.execute(
         store.COUNT_OF_CLAIM_CODES, {"owner_id": owner_id, "after_ms": at_ms - LIFE_MS}

@@ -13,6 +13,7 @@
 import msgspec
 from sqlalchemy import Connection
 
+from cyan.accounts.people import require_account
 from cyan.audit import store as audit
 from cyan.core.bus import Bus
 from cyan.core.clock import Clock
@@ -95,6 +96,7 @@ def _claim(
         raise BelongsToSomeoneElseError
     if not online:
         raise NotOnlineError
+    require_account(connection, caller.user_id)
     give(connection, device_id, caller.user_id, previous=None, name=row.name, at_ms=at_ms)
     return True
 

@@ -21,6 +21,7 @@ import msgspec
 import structlog
 from sqlalchemy import Connection, Row
 
+from cyan.accounts.people import require_account
 from cyan.audit import store as audit
 from cyan.core.bus import Bus
 from cyan.core.clock import Clock
@@ -201,6 +202,7 @@ class Transfers:
 def _request(
     connection: Connection, device_id: DeviceId, requester: UserId, secret: str, at_ms: int
 ) -> tuple[Transfer, bool]:
+    require_account(connection, requester)
     owner = connection.execute(store.OWNER, {"id": device_id}).scalar()
     if owner is None or owner == requester:
         raise UnknownDeviceError

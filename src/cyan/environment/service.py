@@ -6,6 +6,7 @@ from typing import TypeAlias
 from msgspec.structs import replace
 from sqlalchemy import Connection
 
+from cyan.accounts.people import require_account
 from cyan.audit import store as audit
 from cyan.core.clock import Clock
 from cyan.core.db.engine import Database
@@ -69,6 +70,7 @@ class Environment:
         device_id = store.OF_ACCOUNT if device is None else device.id
 
         def work(connection: Connection) -> None:
+            require_account(connection, owner_id)
             row = connection.execute(store.GET, _key(owner_id, device_id)).first()
             before = store.to_layer(row)
             after = change(before)

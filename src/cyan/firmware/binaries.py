@@ -7,6 +7,7 @@ import msgspec
 import structlog
 from sqlalchemy import Connection
 
+from cyan.accounts.people import require_account
 from cyan.audit import store as audit
 from cyan.core.clock import Clock
 from cyan.core.db.engine import Database
@@ -73,6 +74,7 @@ class Binaries:
         actor = f"user:{caller.user_id}"
 
         def work(connection: Connection) -> None:
+            require_account(connection, caller.user_id)
             connection.execute(store.ADD, msgspec.structs.asdict(binary))
             connection.execute(store.TRIM, {"of_owner_id": caller.user_id, "most": MAX_KEPT})
             audit.record(

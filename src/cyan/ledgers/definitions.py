@@ -2,6 +2,7 @@
 
 from sqlalchemy import Connection
 
+from cyan.accounts.people import require_account
 from cyan.audit import store as audit
 from cyan.core.bus import Bus
 from cyan.core.clock import Clock
@@ -61,6 +62,7 @@ class Definitions:
         )
 
         def work(connection: Connection) -> None:
+            require_account(connection, caller.user_id)
             owner = {"of_owner_id": caller.user_id}
             if connection.execute(store.GET, {**owner, "of_name": ledger.name}).first():
                 raise LedgerExistsError

@@ -5,6 +5,7 @@ from typing import Any, Final
 import msgspec
 from sqlalchemy import Connection
 
+from cyan.accounts.people import require_account
 from cyan.audit import store as audit
 from cyan.core.bus import Bus
 from cyan.core.clock import Clock
@@ -63,6 +64,7 @@ class Instances:
         at_ms = self._clock.now_ms()
 
         def work(connection: Connection) -> Instance:
+            require_account(connection, caller.user_id)
             whole = given
             before = writing.find(connection, ledger.id, scope_value)
             if merge and before is not None:

@@ -7,6 +7,7 @@ from typing import Final
 import msgspec
 from sqlalchemy import Connection
 
+from cyan.accounts.people import require_account
 from cyan.audit import store as audit
 from cyan.core.clock import Clock
 from cyan.core.db.engine import Database
@@ -88,6 +89,7 @@ class Libraries:
         mine = {"of_owner_id": caller.user_id, "of_name": properties.name}
 
         def work(connection: Connection) -> None:
+            require_account(connection, caller.user_id)
             if connection.execute(store.TAKEN, mine).first():
                 raise NameTakenError
             if connection.execute(store.EXISTS, {**mine, "of_version": properties.version}).first():

@@ -4,6 +4,7 @@ from typing import Final
 
 from sqlalchemy import Connection
 
+from cyan.accounts.people import require_account
 from cyan.audit import store as audit
 from cyan.core.clock import Clock
 from cyan.core.db.engine import Database
@@ -87,6 +88,7 @@ class Secrets:
         sealed = self._vault.seal(value, _purpose(owner_id, name))
 
         def work(connection: Connection) -> None:
+            require_account(connection, owner_id)
             exists = connection.execute(store.GET, key).first() is not None
             if exists and not may_replace:
                 raise SecretExistsError
