@@ -33,7 +33,10 @@ _LONGEST = ("system", "cli", "compat", "console", "gateway")
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Several workers begin with the folders whose files take longest, so that at the end none of
-    them has a long file left while the others have nothing to do."""
+    them has a long file left while the others have nothing to do. Long tests take their time."""
+    for item in items:
+        if item.get_closest_marker("soak"):
+            item.add_marker(pytest.mark.timeout(0))
     if hasattr(config, "workerinput"):
         folder = {item: item.nodeid.split("/")[1] for item in items}
         rank = {name: number for number, name in enumerate(_LONGEST)}

@@ -86,6 +86,14 @@ def test_a_person_logs_in_uses_a_device_and_logs_out(app: Page, server: Server) 
     assert _call(app, server, "listDevices", auth=auth)["body"]["error"] == "invalid_token"
 
 
+def test_a_page_sends_a_patch(app: Page, server: Server) -> None:
+    mine = {"sandbox": True, "auth": server.ready.access_token}
+    operations = [{"op": "Set", "key": "ROOM", "value": "hall"}]
+    for _ in range(2):  # the second over the same connection
+        answer = _call(app, server, "updateEnvVars", ops=operations, **mine)
+        assert answer["body"]["latest"]["own"] == {"ROOM": {"value": "hall"}}
+
+
 def test_a_page_hears_an_event(app: Page, server: Server) -> None:
     arguments = [server.ready.api_url, server.ready.access_token, "hall"]
     event = app.evaluate(_HEAR, arguments)

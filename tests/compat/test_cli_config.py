@@ -48,6 +48,16 @@ def test_config_env_sets_reads_and_deletes_what_is_for_one_device(
     assert _listed(cli, "--device", device)["latest"]["own"] == {}
 
 
+def test_config_env_sets_what_is_for_a_device_that_never_connected(
+    cli: ParticleCli, server: Server
+) -> None:
+    device = "e00fce680000000000000077"
+    server.run("device", "add", device, "--owner", server.ready.username)
+    said = cli.succeed("config", "env", "set", "ROOM", "attic", "--device", device)
+    assert said[-1].endswith(f"/devices/{device}?tab=env-vars")
+    assert _listed(cli, "--device", device)["latest"]["own"] == {"ROOM": {"value": "attic"}}
+
+
 @proves("config secrets list", "config secrets get", "config secrets set", "config secrets delete")
 def test_config_secrets_are_set_shown_without_value_and_deleted(cli: ParticleCli) -> None:
     said = cli.succeed("config", "secrets", "set", "API_KEY", "h1dden", "--sandbox")

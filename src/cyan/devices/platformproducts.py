@@ -2,7 +2,8 @@
 
 A device that is in no product has its platform's number as `product_id` (rest-api-core.md §8.1),
 and clients follow it: `particle config env set --device` ends with a failure without an answer,
-after it has stored everything (§17). Products that people make are not built yet.
+after it has stored everything (§17). So does the word that clients make of a `product_id` that is
+not known, because the device never connected. Products that people make are not built yet.
 """
 
 from typing import Final, Literal
@@ -27,17 +28,20 @@ NAMES: Final = {
 
 
 class PlatformProduct(msgspec.Struct, frozen=True):
-    """`slug` is null: there is no page of it."""
+    """`slug` is null: there is no page of it. So are both numbers of a platform not known."""
 
-    id: int
-    platform_id: int
+    id: int | None
+    platform_id: int | None
     name: str
     slug: None = None
     device_protection: Literal["disabled"] = "disabled"
 
 
-PRODUCTS: Final = {str(number): PlatformProduct(number, number, NAMES[number]) for number in NAMES}
-"""By product id, as it stands in a path."""
+PRODUCTS: Final = {
+    **{str(number): PlatformProduct(number, number, NAMES[number]) for number in NAMES},
+    "null": PlatformProduct(None, None, "unknown"),
+}
+"""By product id, as it stands in a path: JavaScript writes null into it for one that is null."""
 
 
 class ProductReply(msgspec.Struct, frozen=True):

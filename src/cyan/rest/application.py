@@ -28,7 +28,8 @@ from cyan.rest.ratelimit import RateLimits
 from cyan.rest.registry import MalformedPathError, Match, Registry
 from cyan.rest.responses import json_response
 
-ALLOWED_METHODS = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
+ALLOWED_METHODS = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS, patch"
+"""The last as browsers ask for it (connection.py)."""
 ALLOWED_HEADERS = (
     "Authorization, Content-Type, Accept, Last-Event-ID, X-Particle-Tool, X-Particle-Project"
 )
@@ -38,7 +39,7 @@ PREFLIGHT_MAX_AGE_S = 24 * 3600
 
 _EVERY_ANSWER = (
     (b"access-control-allow-origin", b"*"),
-    (b"access-control-expose-headers", b"x-request-id"),
+    (b"access-control-expose-headers", b"x-request-id, x-total-count, retry-after"),
 )
 
 _FORM_METHODS = frozenset({"POST", "PUT", "PATCH", "DELETE"})

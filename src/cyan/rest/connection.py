@@ -24,6 +24,10 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from cyan.rest.errors import described
 from cyan.rest.sse import TRANSPORT
 
+_SMALL_PATCH: Final = b"patch "
+"""particle-api-js gives its methods to fetch in small letters, and browsers raise all but this one
+(the Fetch standard, normalize a method)."""
+
 MAX_HEAD_BYTES: Final = 64 * 1024
 """Bytes that may come without completing a head or a piece of a body. Node takes 16 KiB, nginx
 32 KiB; the longest URL that the parser takes has 64 KiB."""
@@ -76,6 +80,8 @@ class BoundedConnection(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
+        if data.startswith(_SMALL_PATCH) and self._pending_bytes == 0 and self._is_idle:
+            data = data[:5].upper() + data[5:]
         self._pending_bytes += len(data)
         self._left_now = MAX_AT_ONCE
         super().data_received(data)
