@@ -56,6 +56,14 @@ async def test_whoever_has_awaited_a_write_sees_it(words: Database) -> None:
     await asyncio.gather(*(write_and_read(str(n)) for n in range(50)))
 
 
+async def test_so_does_who_has_waited_for_it_on_the_loop(words: Database) -> None:
+    seen(words)
+    words.write_blocking(lambda c: put(c, "one"))
+    assert seen(words) == ["one"]
+    await asyncio.sleep(0)
+    assert seen(words) == ["one"]
+
+
 async def test_no_transaction_is_open_between_turns(words: Database) -> None:
     """Else the log of the database could never begin anew."""
     await words.write(lambda c: put(c, "one"))

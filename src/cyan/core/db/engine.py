@@ -199,7 +199,10 @@ class Database:
         """Run `work` and wait for its commit: for commands and worker threads, not for the loop."""
         future: Future[T] = Future()
         self.submit(work, lambda result, error: _settle(future, result, error))
-        return future.result()
+        try:
+            return future.result()
+        finally:
+            self.turn.end_turn()
 
     async def write(self, work: Work[T]) -> T:
         """Run `work` in the writer; its result after the commit. Its error undoes only it."""

@@ -7,6 +7,7 @@ do it once.
 
 import asyncio
 import sqlite3
+import threading
 from typing import Any
 
 
@@ -17,18 +18,26 @@ class TurnReader:
     of any transaction that is older. What learns of commits in another way must not read here.
     """
 
-    __slots__ = ("_cursor", "_driver", "_end_of_turn")
+    __slots__ = ("_cursor", "_driver", "_end_of_turn", "_thread")
 
     def __init__(self, driver: sqlite3.Connection) -> None:
         self._driver = driver
         self._cursor = driver.cursor()
         self._end_of_turn: asyncio.Handle | None = None
+        self._thread = 0
 
     def rows(self, text: str, values: tuple[Any, ...]) -> list[tuple[Any, ...]]:
         """All rows of a short SELECT."""
         if not self._driver.in_transaction:
             self._begin()
         return self._cursor.execute(text, values).fetchall()
+
+    def end_turn(self) -> None:
+        """For who has waited for a commit in the middle of a turn: what follows sees it."""
+        turn = self._end_of_turn
+        if turn is not None and self._thread == threading.get_ident():
+            turn.cancel()
+            self._end()
 
     def close(self) -> None:
         if self._end_of_turn is not None:
@@ -40,6 +49,7 @@ class TurnReader:
             loop = asyncio.get_running_loop()
         except RuntimeError:
             return  # a command, or a thread: there is no turn, so each read is by itself
+        self._thread = threading.get_ident()
         self._driver.execute("BEGIN")
         self._end_of_turn = loop.call_soon(self._end)
 
