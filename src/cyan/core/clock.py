@@ -45,12 +45,16 @@ def iso(stamp: datetime) -> str:
 
 def iso_ms(epoch_ms: int) -> str:
     """`iso` of a stamp in milliseconds since 1970."""
-    days, rest_ms = divmod(epoch_ms, DAY_MS)
-    rest_s, ms = divmod(rest_ms, 1000)
-    minutes, seconds = divmod(rest_s, 60)
-    hour, minute = divmod(minutes, 60)
-    # Half the time of `datetime` (an f-string takes half as long again); lists have thousands.
-    return "%sT%02d:%02d:%02d.%03dZ" % (_date(days), hour, minute, seconds, ms)  # noqa: UP031
+    # A third of the time of `datetime`; lists have thousands.
+    days, of_day_ms = divmod(epoch_ms, DAY_MS)
+    minute, of_minute_ms = divmod(of_day_ms, 60_000)
+    second, ms = divmod(of_minute_ms, 1000)
+    return _date(days) + _MINUTES[minute] + _SECONDS[second] + _MILLISECONDS[ms]
+
+
+_MINUTES: Final = [f"T{minute // 60:02d}:{minute % 60:02d}:" for minute in range(24 * 60)]
+_SECONDS: Final = [f"{second:02d}." for second in range(60)]
+_MILLISECONDS: Final = [f"{ms:03d}Z" for ms in range(1000)]
 
 
 @lru_cache(1024)
