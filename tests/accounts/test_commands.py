@@ -1,6 +1,7 @@
 """`cyan user invite`, `delete`, `mfa-off` and `unlock`, over a data folder of their own."""
 
 import re
+import socket
 from pathlib import Path
 
 import pytest
@@ -49,6 +50,24 @@ def test_an_invitation_is_printed_once_and_can_be_mailed(data: Path) -> None:
     assert found[1] in mail.read_text()
     assert result.stderr == ""
     assert count(data, "SELECT count(*) FROM accounts_invitation") == 1
+
+
+def test_an_invitation_is_not_lost_when_the_mail_server_fails(data: Path) -> None:
+    with socket.socket() as deaf:
+        deaf.bind(("127.0.0.1", 0))  # and does not listen
+        result = run(
+            data,
+            "invite",
+            "ben@example.com",
+            "--mail",
+            CYAN_SIGN_UP="invited",
+            CYAN_SMTP_HOST="127.0.0.1",
+            CYAN_SMTP_PORT=str(deaf.getsockname()[1]),
+            CYAN_SMTP_SECURITY="none",
+        )
+    assert result.exit_code == 1
+    assert re.search(r"Code: [0-9a-f]{40}$", result.stdout.strip())
+    assert "The mail was not sent: " in result.stderr
 
 
 def test_an_invitation_to_a_server_that_takes_none_says_so(data: Path) -> None:

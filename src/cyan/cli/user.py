@@ -10,7 +10,7 @@ from cyan.accounts import ownaccount, people, recovery, signup
 from cyan.cli.options import data_option, open_database
 from cyan.core.clock import SystemClock, iso_ms
 from cyan.core.config import load_config
-from cyan.core.mail import mailer_of
+from cyan.core.mail import FAILURES, mailer_of
 
 
 @click.group()
@@ -86,9 +86,7 @@ def invite(username: str, days: int, mail: bool, data: Path | None) -> None:
         code, ends_at_ms = signup.invite(db, clock, username, days * 24 * 3600)
     finally:
         db.close()
-    if mail:
-        letter = signup.invitation_mail(username, code, ends_at_ms)
-        asyncio.run(mailer_of(config, clock).send(letter))
+    # Before the mail, which can fail: it is the only place where the code stands.
     click.echo(f"Invited {username} until {iso_ms(ends_at_ms)}. Code: {code}")
     if config.sign_up != "invited":
         click.echo(
@@ -96,6 +94,15 @@ def invite(username: str, days: int, mail: bool, data: Path | None) -> None:
             "taken. Set CYAN_SIGN_UP=invited for the server.",
             err=True,
         )
+    if mail:
+        letter = signup.invitation_mail(username, code, ends_at_ms)
+        try:
+            asyncio.run(mailer_of(config, clock).send(letter))
+        except FAILURES as error:
+            raise click.ClickException(
+                f"The mail was not sent: {error}. Look at the smtp_ settings, and give {username}"
+                " the code in another way: it is good."
+            ) from error
 
 
 @user.command()

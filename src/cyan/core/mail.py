@@ -34,6 +34,9 @@ use."""
 WORKERS: Final = 4
 """Jobs at a time, so that one slow mail server does not hold up all mails."""
 
+FAILURES: Final = (aiosmtplib.SMTPException, OSError, TimeoutError)
+"""How a mail server can fail."""
+
 Job = Callable[[], Awaitable[None]]
 
 _log = structlog.get_logger(__name__)
@@ -63,7 +66,7 @@ class FolderMailer:
 class SmtpMailer:
     """Hands mails to a mail server. `security`: `starttls`, `tls`, or `none` for one on this host.
 
-    `send` raises aiosmtplib's errors, OSError and TimeoutError.
+    `send` raises FAILURES.
     """
 
     def __init__(
@@ -128,7 +131,7 @@ class Outbox:
         for wait_s in (*RETRY_AFTER_S, None):
             try:
                 await self._mailer.send(mail)
-            except (aiosmtplib.SMTPException, OSError, TimeoutError) as error:
+            except FAILURES as error:
                 _log.warning("mail.failed", reason=str(error), again_in_s=wait_s)
                 if wait_s is not None:
                     await asyncio.sleep(wait_s)
