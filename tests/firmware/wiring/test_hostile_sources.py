@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from cyan.firmware.wiring.lexer import Kind, split_lines
 from cyan.firmware.wiring.reader import read_project
 from cyan.wire.simulated import decode_image, encode_image
 
@@ -76,3 +77,12 @@ def test_what_is_made_to_take_long_or_much_does_not(source: str) -> None:
     assert reading.is_sound is (reading.image is not None)
     if reading.image is not None:
         encode_image(reading.image)
+
+
+@pytest.mark.parametrize("quote", ['"', "'"])
+def test_an_open_quote_is_one_token_with_all_that_follows(quote: str) -> None:
+    """And not one for each escape, each of which would be searched to the end of the line."""
+    ((token,),) = split_lines(quote + rf"\{quote}" * 100_000, "app.ino")
+    assert (token.kind, token.text) == (Kind.STRAY, quote)
+    ((token,),) = split_lines(quote + "a\\", "app.ino")
+    assert token.kind is Kind.STRAY

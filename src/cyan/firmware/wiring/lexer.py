@@ -64,6 +64,7 @@ _TOKEN: Final = re.compile(
     |(?P<name>[^\W\d]\w*)
     |(?P<sign><<=|>>=|\.\.\.|->\*|::|->|\+\+|--|<<|>>|<=|>=|==|!=|&&|\|\||[-+*/%&|^]=|\#\#
         |[-+*/%&|^~!<>=?:;,.(){}\[\]\#])
+    |(?P<open>["'](?:[^\\\n]|\\.)*\\?)
     |(?P<stray>.)
     """,
     re.VERBOSE | re.DOTALL,
@@ -100,6 +101,8 @@ def split_lines(text: str, file: str) -> list[list[Token]]:
             kind = Kind.STRING if group == "string" else Kind.CHARACTER
             quote = spelled.index('"' if group == "string" else "'")
             lines[-1].append(Token(kind, _unescape(spelled[quote + 1 : -1]), place))
+        elif group == "open":  # what follows it in its line cannot be told apart
+            lines[-1].append(Token(Kind.STRAY, spelled[0], place))
         elif group in _KINDS:
             if spelled == "/" and text.startswith("/*", start):
                 raise UnterminatedError(place, "unterminated comment")
