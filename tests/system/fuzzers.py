@@ -53,6 +53,9 @@ class DatagramFuzzer:
         self._stranger.begin()
         self._peers = [DatagramPeer(server, FIRST_NUMBER + 1 + i) for i in range(DEVICES)]
         self._inputs = dict.fromkeys(self._peers, INPUTS_OF_A_SESSION)
+        self._known: set[DatagramPeer] = set()
+        """Those whose own Hello was answered. Whose key the server does not know yet may be any
+        device, even that of a Hello among the inputs, and would be no other from then on."""
 
     def send(self) -> None:
         """One input."""
@@ -91,8 +94,9 @@ class DatagramFuzzer:
         self._inputs[peer] = 0
         self.sessions += 1
         peer.shake_hands()
-        if self._random.random() < 0.75:
+        if peer not in self._known or self._random.random() < 0.75:
             peer.introduce()
+            self._known.add(peer)
 
     def _shake_hands_badly(self) -> None:
         """A handshake of which one flight comes changed first."""
