@@ -5,33 +5,21 @@ import socket
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner, Result
+from click.testing import Result
 
-from cyan.accounts.people import create_user
 from cyan.cli.user import user
-from cyan.core.db import migrate
 from cyan.core.db.engine import Database
 from cyan.core.errors import CyanError
-from tests.cast import quick_passwords
+from tests import commands
 
 
 @pytest.fixture
 def data(tmp_path: Path) -> Path:
-    """A migrated database with Ada in it."""
-    migrate.upgrade(tmp_path / "cyan.db")
-    passwords = quick_passwords()
-    db = Database(tmp_path / "cyan.db")
-    create_user(db, "ada@example.com", "ada's password", passwords=passwords)
-    db.close()
-    passwords.close()
-    return tmp_path
+    return commands.make_data(tmp_path)
 
 
 def run(data: Path, *arguments: str, **environment: str) -> Result:
-    result = CliRunner().invoke(user, [*arguments, "--data", str(data)], env=environment)
-    if result.exception is not None and not isinstance(result.exception, SystemExit):
-        raise result.exception
-    return result
+    return commands.run(user, data, *arguments, **environment)
 
 
 def count(data: Path, query: str) -> int:

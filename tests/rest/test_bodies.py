@@ -1,6 +1,5 @@
 """What a body may be, and what a bad one is told."""
 
-import asyncio
 import gzip
 
 import httpx
@@ -21,6 +20,7 @@ from cyan.rest.forms import MAX_FIELDS, MalformedFormError, nest, parse_urlencod
 from cyan.rest.registry import Route
 from cyan.rest.responses import json_response
 from tests.conftest import Serve
+from tests.rest.turns import counted_turns
 
 FORM = "application/x-www-form-urlencoded"
 
@@ -176,23 +176,12 @@ async def test_a_body_that_says_it_is_too_large_is_not_even_read(declared: str) 
 
 
 async def test_others_have_their_turn_while_a_large_form_is_read(serve: Serve) -> None:
-    turns = 0
-
-    async def turn() -> None:
-        nonlocal turns
-        while True:
-            turns += 1
-            await asyncio.sleep(0)
-
     async def size(call: Call) -> Response:
         await call.content()
-        others = asyncio.create_task(turn())
-        before = turns
-        file = (await call.body())["file"]
-        during = turns - before
-        others.cancel()
+        async with counted_turns() as turns:
+            file = (await call.body())["file"]
         assert isinstance(file, UploadFile)
-        return json_response({"size": len(await file.read()), "turns": during})
+        return json_response({"size": len(await file.read()), "turns": turns.count})
 
     pieces = 4
     data = bytes(pieces * PARSED_AT_ONCE_BYTES)

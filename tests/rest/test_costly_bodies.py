@@ -1,7 +1,5 @@
 """Bodies that are made to cost more than they should: others must not have to wait for them."""
 
-import asyncio
-
 import httpx
 import pytest
 from starlette.datastructures import UploadFile
@@ -14,6 +12,7 @@ from cyan.rest.forms import MAX_NAME_CHARACTERS, MalformedFormError, nest
 from cyan.rest.registry import Route
 from cyan.rest.responses import json_response
 from tests.conftest import Serve
+from tests.rest.turns import counted_turns
 
 FILE_BYTES = 2 * MAX_BODY_BYTES
 
@@ -80,22 +79,11 @@ async def test_who_sends_a_form_does_not_choose_how_it_is_decoded(
 
 
 async def test_others_have_their_turn_while_a_long_urlencoded_form_is_read(serve: Serve) -> None:
-    turns = 0
-
-    async def turn() -> None:
-        nonlocal turns
-        while True:
-            turns += 1
-            await asyncio.sleep(0)
-
     async def read(call: Call) -> Response:
         await call.content()
-        others = asyncio.create_task(turn())
-        before = turns
-        fields = await call.body()
-        during = turns - before
-        others.cancel()
-        return json_response({"size": len(str(fields["a"])), "turns": during})
+        async with counted_turns() as turns:
+            fields = await call.body()
+        return json_response({"size": len(str(fields["a"])), "turns": turns.count})
 
     client = serve([Route("POST", "/read", read, Auth.NONE)])
     content = b"a=" + b"%41" * READ_AT_ONCE_BYTES

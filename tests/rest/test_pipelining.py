@@ -90,7 +90,7 @@ async def server(application: Application) -> AsyncIterator[Server]:
 
 async def _until(holds: Callable[[], object]) -> None:
     async with asyncio.timeout(PATIENCE_S):
-        while not holds():  # noqa: ASYNC110
+        while not holds():  # noqa: ASYNC110 - uvicorn tells nobody
             await asyncio.sleep(0.01)
 
 

