@@ -1,6 +1,7 @@
 """Requests that are answered without waiting take a short way; nobody can tell by the answer."""
 
 import asyncio
+import random
 import socket
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -41,6 +42,12 @@ def _show(call: Call) -> Response:
     return json_response({"name": call.path["name"], "query": dict(call.query)})
 
 
+def _tell_who(call: Call) -> Response:
+    """What the headers say, of which one may be there several times."""
+    said = call.request.headers.getlist("x-who")
+    return json_response({"name": call.path["name"], "who": said})
+
+
 async def _show_slowly(call: Call) -> Response:
     await asyncio.sleep(0)
     return _show(call)
@@ -58,6 +65,7 @@ async def server(clock: HandClock, tokens: Tokens) -> AsyncIterator[Counted]:
         Route("GET", "/refused", _refuse, Auth.NONE, never_waits=True),
         Route("GET", "/secret/{name}", _show, never_waits=True),
         Route("GET", "/liar/{name}", _show_slowly, Auth.NONE, never_waits=True),
+        Route("GET", "/who/{name}", _tell_who, Auth.NONE, never_waits=True),
     ]
     application = build_asgi(Registry(routes), tokens, clock)
     counted = Counted()
@@ -177,6 +185,121 @@ async def test_a_route_that_may_wait_after_all_is_an_error_of_ours(server: Count
     assert head.startswith(b"HTTP/1.1 500 ")
     assert b"internal_error" in body
     assert [line["event"] for line in logs if line["log_level"] == "error"] == ["http.failed"]
+
+
+class Talk:
+    """A connection on which each piece is read before the next one comes."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader = reader
+        self._writer = writer
+
+    async def say(self, piece: bytes) -> None:
+        self._writer.write(piece)
+        await self._writer.drain()
+        for _ in range(3):  # the server has its turn on the same loop
+            await asyncio.sleep(0.001)
+
+    async def hear(self) -> bytes:
+        """The body of the next answer."""
+        async with asyncio.timeout(PATIENCE_S):
+            head = await self._reader.readuntil(b"\r\n\r\n")
+            length = int(head.lower().split(b"content-length: ")[1].split(b"\r\n")[0])
+            return await self._reader.readexactly(length)
+
+    async def hears_nothing(self) -> bool:
+        try:
+            async with asyncio.timeout(0.2):
+                return await self._reader.read(1) == b""
+        except TimeoutError:
+            return True
+
+
+@pytest.fixture
+async def talk(server: Counted) -> AsyncIterator[Talk]:
+    reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+    yield Talk(reader, writer)
+    writer.close()
+
+
+def who(name: str, *said: str) -> bytes:
+    return f'{{"name":"{name}","who":[{",".join(map("{!r}".format, said))}]}}'.encode().replace(
+        b"'", b'"'
+    )
+
+
+async def test_requests_alike_but_for_their_path(server: Counted, talk: Talk) -> None:
+    for name in "abc":
+        await talk.say(get(f"/who/{name}", "X-Who: me", "X-Who: too"))
+        assert await talk.hear() == who(name, "me", "too")
+    assert (server.at_once, server.long_way) == (3, 0)
+
+
+async def test_other_headers_and_other_urls_are_read(server: Counted, talk: Talk) -> None:
+    await talk.say(get("/who/a", "X-Who: me"))
+    assert await talk.hear() == who("a", "me")
+    await talk.say(get("/who/b", "X-Who: he"))
+    assert await talk.hear() == who("b", "he")
+    await talk.say(get("/who/%C3%A9?x=1", "X-Who: he"))
+    assert await talk.hear() == who("é", "he")
+    await talk.say(get("/who/c", "X-Who: he", version="1.0"))
+    assert await talk.hear() == who("c", "he")
+    assert (server.at_once, server.long_way) == (3, 1)
+
+
+async def test_others_between_requests_alike(server: Counted, talk: Talk) -> None:
+    for path in ("/who/a", "/later/b", "/who/c", "/nowhere", "/who/d", "/refused", "/who/e"):
+        await talk.say(get(path, "X-Who: me"))
+        answer = await talk.hear()
+        if path.startswith("/who/"):
+            assert answer == who(path[-1], "me")
+    assert (server.at_once, server.long_way) == (5, 2)
+
+
+async def test_the_end_of_a_request_is_not_remembered_as_one(talk: Talk) -> None:
+    """A value in the first request looks like the beginning of one."""
+    await talk.say(b"GET /who/a HTTP/1.1\r\nHost: cyan.test\r\nX-Who: a stranger\r\nX-Hidden: ")
+    await talk.say(get("/who/a"))
+    assert await talk.hear() == who("a", "a stranger")
+    await talk.say(get("/who/a"))
+    assert await talk.hear() == who("a")
+
+
+async def test_a_body_that_looks_like_a_request_is_a_body(talk: Talk) -> None:
+    hidden = get("/who/hidden", "X-Who: me")
+    await talk.say(get("/who/a", "X-Who: me"))
+    assert await talk.hear() == who("a", "me")
+    # Refused before its body comes.
+    await talk.say(get("/now/a", f"Content-Length: {2 * len(hidden)}", method="POST"))
+    assert b"method_not_allowed" in await talk.hear()
+    await talk.say(hidden)
+    await talk.say(hidden)
+    assert await talk.hears_nothing()
+    await talk.say(get("/who/b", "X-Who: me"))
+    assert await talk.hear() == who("b", "me")
+
+
+@pytest.mark.parametrize("seed", range(20))
+async def test_it_does_not_matter_how_requests_are_cut(talk: Talk, seed: int) -> None:
+    chance = random.Random(seed)
+    stream, expected = b"", []
+    for n in range(30):
+        said = chance.choice((["X-Who: me"], ["X-Who: me"], ["X-Who: he", "X-Who: she"], []))
+        if chance.random() < 0.1:
+            body = get(f"/who/{n}", *said)
+            stream += get("/now/a", f"Content-Length: {len(body)}", method="POST") + body
+            expected.append(None)
+        else:
+            stream += get(f"/who/{n}", *said)
+            expected.append(who(str(n), *(line[7:] for line in said)))
+    ends = [at + 4 for at in range(len(stream)) if stream.startswith(b"\r\n\r\n", at)]
+    cuts = {*chance.sample(ends, 20), *chance.sample(range(1, len(stream)), 10), 0, len(stream)}
+    places = sorted(cuts)
+    for start, end in zip(places, places[1:], strict=False):
+        await talk.say(stream[start:end])
+    for answer in expected:
+        body = await talk.hear()
+        assert (body == answer) if answer else (b"method_not_allowed" in body)
 
 
 @pytest.mark.parametrize("path", ["/now/a", "/later/a"])

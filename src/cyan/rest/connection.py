@@ -1,34 +1,23 @@
-"""One HTTP connection: uvicorn's, with bounds on what a stranger can make us keep or wait for, and
-a short way for requests that are answered without waiting.
+"""One HTTP connection: uvicorn's, with bounds on what a stranger can make us keep or wait for.
 
 The parser below it takes header lines and chunk extensions of any length, and a connection that
 says nothing is kept forever; anybody can open one, without a token.
 
 What comes is parsed piece by piece, and the rest is kept as it came: requests that wait for those
 before them take a hundred times the memory of their bytes.
-
-The short way has no task, no messages of ASGI and one write instead of two: half of what a small
-answer costs otherwise.
 """
 
 import asyncio
-import string
 from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any, Final, cast
-from urllib.parse import unquote
 
-import httptools
 import msgspec
-from starlette.responses import Response
 from starlette.types import Scope
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT, FlowControl
-from uvicorn.protocols.http.httptools_impl import (
-    STATUS_LINE,
-    HttpToolsProtocol,
-    RequestResponseCycle,
-)
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
+from cyan.rest.atonce import AnswerNow, ShortWay, no_answer_now
 from cyan.rest.errors import described
 from cyan.rest.sse import TRANSPORT
 
@@ -54,22 +43,6 @@ of memory while it waits: a connection has 1 MB of them at most, and 256 KiB tha
 SEND_TIMEOUT_S: Final = 60.0
 """How long a reader may take nothing of what waits for it (nginx: send_timeout, 60 s)."""
 
-AnswerNow = Callable[[Scope], Response | None]
-"""The answer to a request that has no body and need not wait, else None."""
-
-
-_PLAIN: Final = string.ascii_letters.encode() + string.digits.encode() + b"/-_."
-"""URLs of nothing else are paths: there is nothing to take apart."""
-
-_header: Final = b": ".join
-"""Name and value as a line."""
-
-_WITH_A_BODY: Final = frozenset({b"content-length", b"transfer-encoding", b"expect"})
-
-
-def no_answer_now(_scope: Scope) -> None:
-    """For an application whose requests all take the long way."""
-
 
 class _Flow(FlowControl):
     """Reads on only when all that came before is parsed."""
@@ -90,6 +63,10 @@ class BoundedConnection(HttpToolsProtocol):
     _pending_bytes = 0
     _is_answered = False
     """The request that is being read has its answer already."""
+    _is_between = True
+    """No request is being read."""
+    _begun = 0
+    """Requests of which the first byte was in the piece that is being parsed."""
     _left_now = MAX_AT_ONCE
     _quiet_since_s = 0.0
     _kept = b""
@@ -101,7 +78,7 @@ class BoundedConnection(HttpToolsProtocol):
 
     def __init__(self, *args: Any, answer_now: AnswerNow = no_answer_now, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._answer_now = answer_now
+        self._short_way = ShortWay(answer_now, self.server_state)
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -121,11 +98,17 @@ class BoundedConnection(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
+        if self._short_way.remembers and self._answer_alike(data):
+            return
+        self._short_way.forget()
         if len(data) <= PIECE_BYTES and not self._kept:
+            is_new, self._begun = self._is_between, 0
             self._left_now = MAX_AT_ONCE
             self._is_parsing = True
             self._parse(data)
             self._is_parsing = False
+            if is_new and self._begun == 1 and self._is_between and self._is_answered:
+                self._short_way.remember(data)
             return
         self._kept += data
         if not self._parse_kept():
@@ -182,10 +165,15 @@ class BoundedConnection(HttpToolsProtocol):
         """What cannot be parsed gets JSON like everything else."""
         self._refuse(400, msg)
 
+    def on_message_begin(self) -> None:
+        self._is_between = False
+        self._begun += 1
+        super().on_message_begin()
+
     def on_headers_complete(self) -> None:
         self._stop_waiting()
         self._pending_bytes = 0
-        self._is_answered = self._left_now > 0 and self._is_idle and self._try_at_once()
+        self._is_answered = self._left_now > 0 and self._is_idle and self._answer_now()
         if self._is_answered:
             return
         super().on_headers_complete()
@@ -198,6 +186,7 @@ class BoundedConnection(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         self._pending_bytes = 0
+        self._is_between = True
         if not self._is_answered:
             super().on_message_complete()
 
@@ -240,42 +229,27 @@ class BoundedConnection(HttpToolsProtocol):
         """Whether no answer is on its way."""
         return self.cycle is None or self.cycle.response_complete
 
-    def _try_at_once(self) -> bool:
+    def _answer_now(self) -> bool:
         """Answer the request whose head is complete, if it can be done without waiting."""
-        parser = self.parser
-        if parser.get_method() != b"GET" or self.flow.write_paused:
+        if self.flow.write_paused:
             return False
-        if parser.get_http_version() != "1.1" or not parser.should_keep_alive():
-            return False
-        if parser.should_upgrade():
-            return False
-        if not _WITH_A_BODY.isdisjoint(dict(self.headers)):
-            return False
-        scope = cast(Scope, self.scope)
-        scope["method"] = "GET"
-        if self.url.translate(None, _PLAIN):
-            url = httptools.parse_url(self.url)
-            if not url.path:  # `GET http://host` has none
-                return False
-            scope["raw_path"] = url.path
-            scope["path"] = unquote(url.path.decode("ascii"))
-            scope["query_string"] = url.query or b""
-        else:
-            scope["raw_path"] = self.url
-            scope["path"] = self.url.decode("ascii")
-            scope["query_string"] = b""
-        response = self._answer_now(scope)
-        if response is None:
+        answer = self._short_way.answer(self.parser, cast(Scope, self.scope), self.url)
+        if answer is None:
             return False
         self._left_now -= 1
-        lines = (
-            STATUS_LINE[response.status_code][:-2],
-            *map(_header, self.server_state.default_headers),
-            *map(_header, response.raw_headers),
-            b"",
-            response.body,
-        )
-        self.transport.write(b"\r\n".join(lines))
+        self.transport.write(answer)
+        self.on_response_complete()
+        return True
+
+    def _answer_alike(self, data: bytes) -> bool:
+        """The same for a piece that is such a request as the one before, which the parser has left
+        behind it."""
+        if self.flow.write_paused:
+            return False
+        answer = self._short_way.answer_alike(data)
+        if answer is None:
+            return False
+        self.transport.write(answer)
         self.on_response_complete()
         return True
 

@@ -9,7 +9,8 @@ from typing import Final, cast
 import uvicorn
 from starlette.types import ASGIApp
 
-from cyan.rest.connection import AnswerNow, BoundedConnection, no_answer_now
+from cyan.rest.atonce import AnswerNow, no_answer_now
+from cyan.rest.connection import BoundedConnection
 from cyan.rest.tls import Certificate, SecureConnection
 
 GRACEFUL_STOP_S: Final = 5
