@@ -49,9 +49,7 @@ class ShortWay:
         self._scope: Scope = {}
         """Of the last request."""
 
-    def answer(
-        self, parser: httptools.HttpRequestParser, scope: Scope, url: bytes
-    ) -> bytes | None:
+    def answer(self, parser: httptools.HttpRequestParser, scope: Scope, url: bytes) -> bytes | None:
         """The answer to the request whose head was parsed, as bytes; None if it takes the long
         way, and then nothing has happened."""
         if parser.get_method() != b"GET" or parser.get_http_version() != "1.1":
