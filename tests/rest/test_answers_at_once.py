@@ -5,6 +5,7 @@ import random
 import socket
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 import pytest
 from prometheus_client import generate_latest
@@ -282,7 +283,9 @@ async def test_a_body_that_looks_like_a_request_is_a_body(talk: Talk) -> None:
 @pytest.mark.parametrize("seed", range(20))
 async def test_it_does_not_matter_how_requests_are_cut(talk: Talk, seed: int) -> None:
     chance = random.Random(seed)
-    stream, expected = b"", []
+    stream = b""
+    expected: list[bytes | None] = []
+    """None: a refusal."""
     for n in range(30):
         said = chance.choice((["X-Who: me"], ["X-Who: me"], ["X-Who: he", "X-Who: she"], []))
         if chance.random() < 0.1:
@@ -295,7 +298,7 @@ async def test_it_does_not_matter_how_requests_are_cut(talk: Talk, seed: int) ->
     ends = [at + 4 for at in range(len(stream)) if stream.startswith(b"\r\n\r\n", at)]
     cuts = {*chance.sample(ends, 20), *chance.sample(range(1, len(stream)), 10), 0, len(stream)}
     places = sorted(cuts)
-    for start, end in zip(places, places[1:], strict=False):
+    for start, end in pairwise(places):
         await talk.say(stream[start:end])
     for answer in expected:
         body = await talk.hear()

@@ -92,7 +92,7 @@ class ShortWay:
         url = line[len(_GET) :]
         if headers != self._headers or not line.startswith(b"GET /") or url.translate(None, _PLAIN):
             return None
-        scope = self._scope.copy()
+        scope = {**self._scope}
         scope["raw_path"] = url
         scope["path"] = url.decode("ascii")
         scope["query_string"] = b""
