@@ -162,14 +162,16 @@ class Labels:
 
     def secret_of(self, device: Device) -> str | None:
         """The mobile secret, for its owner's eyes."""
-        if device.mobile_secret is None:
-            return None
-        return self._vault.open(device.mobile_secret, SECRET_PURPOSE).decode()
+        return None if device.mobile_secret is None else self._open(device.mobile_secret)
 
     def read_detail(self, device: Device) -> LabelDetail | None:
         """A reader for `DeviceResource`, for the single device."""
-        secret = self.secret_of(device)
-        return None if secret is None else LabelDetail(secret)
+        if device.mobile_secret is None:
+            return None
+        return LabelDetail(self._open(device.mobile_secret))
+
+    def _open(self, sealed: bytes) -> str:
+        return self._vault.open(sealed, SECRET_PURPOSE).decode()
 
     def _count(self, user_id: UserId) -> None:
         now_s = self._clock.monotonic()

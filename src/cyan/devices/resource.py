@@ -183,13 +183,13 @@ class DeviceResource:
     def encode_each(self, devices: Iterable[Device]) -> list[bytes]:
         """Summaries as JSON, in this order."""
         return [
-            join_objects([self._summary(device), *(read(device) for read in self._readers)])
+            join_objects([self._summary(device), *_read(self._readers, device)])
             for device in devices
         ]
 
     def encode(self, device: Device, owner: str) -> bytes:
         """One device with everything, as JSON; `owner` is the user name of its owner."""
-        more = [read(device) for read in self._detail_readers]
+        more = _read(self._detail_readers, device)
         return join_objects([self._summary(device), *more, _detail(device, owner)])
 
     def set_flash(self, door: FlashDoor) -> None:
@@ -276,6 +276,16 @@ class DeviceResource:
     def last_handshake_ms(self, device: Device | ListedDevice) -> int | None:
         """When its session began, milliseconds since 1970; None if it was never online."""
         return self._presence.last_handshake_ms(device.id) or device.last_handshake_at_ms
+
+
+def _read(readers: Iterable[Reader], device: Device) -> list[msgspec.Struct]:
+    """What those readers tell that know something about this device."""
+    parts = []
+    for read in readers:
+        part = read(device)
+        if part is not None:
+            parts.append(part)
+    return parts
 
 
 def _detail(device: Device, owner: str) -> DeviceDetail:

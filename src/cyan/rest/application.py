@@ -85,7 +85,7 @@ class Application:
     def answer_now(self, scope: Scope) -> Response | None:
         """The answer to a request without a body, if its route never waits; None, and nothing has
         happened, for all others. Does all that a call of the application does but for sending."""
-        raw_path = _raw_path(scope)
+        raw_path: bytes = scope["raw_path"]
         try:
             match = self._registry.match(scope["method"], raw_path)
         except MalformedPathError:

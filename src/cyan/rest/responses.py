@@ -37,13 +37,13 @@ def json_response(
     return JsonResponse(_encode(value), status, headers)
 
 
-def join_objects(parts: Iterable[msgspec.Struct | None]) -> bytes:
+def join_objects(parts: Iterable[msgspec.Struct]) -> bytes:
     """One JSON object with the fields of all; no two may have one of the same name."""
-    objects = [_encode(part) for part in parts if part is not None]
-    if len(objects) == 1:
-        return objects[0]
-    inner = [each[1:-1] for each in objects if each != b"{}"]
-    return b"{%b}" % b",".join(inner)
+    inner = b""
+    for part in parts:
+        fields = _encode(part)[1:-1]
+        inner = inner + b"," + fields if inner and fields else inner or fields
+    return b"{%b}" % inner
 
 
 def no_content() -> Response:
