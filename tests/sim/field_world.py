@@ -10,13 +10,14 @@ from dataclasses import dataclass, field
 
 from cyan.sim.behaviour import Behaviour, built_in
 from cyan.sim.boards import find_board
-from cyan.sim.facts import EndReason, Fact, FaultHappened, HandshakeDone, StateChanged
+from cyan.sim.facts import FaultHappened, HandshakeDone
 from cyan.sim.faults import combine_faults, parse_fault
 from cyan.sim.field import FieldDevice
 from cyan.sim.identity import Identity
 from cyan.sim.plan import maker
 from cyan.sim.servers import Server
 from cyan.wire.dtls.record import connection_id_of
+from tests.sim.timeline import Timeline
 from tests.sim.world import SEED, SERVER_KEY, Cloud
 
 _SEQUENCE = slice(3, 11)
@@ -43,7 +44,7 @@ class RoughCloud(Cloud):
         return super()._on_record(datagram, port, now)
 
 
-class FieldWorld:
+class FieldWorld(Timeline[FieldDevice]):
     """One device and its cloud. `facts` are what the device told, with the world's times."""
 
     def __init__(
@@ -55,10 +56,9 @@ class FieldWorld:
         start: float = 0.0,
         platform: str = "argon",
     ) -> None:
-        self.now = start
+        super().__init__(start)
         self.port = 0
         self.cloud = RoughCloud()
-        self.facts: list[tuple[float, Fact]] = []
         self.sent: list[tuple[float, bytes]] = []
         self._inbox: deque[bytes] = deque()
         identity = Identity(seed, index)
@@ -87,19 +87,7 @@ class FieldWorld:
         self.port += 1
         self._inbox.clear()
 
-    def on_fact(self, fact: Fact) -> None:
-        self.facts.append((self.now, fact))
-
     # For the tests.
-
-    def run(self, seconds: float) -> None:
-        """Lets time pass."""
-        end = self.now + seconds
-        while self.device.deadline() <= end:
-            self.now = max(self.now, self.device.deadline())
-            self.device.on_deadline(self.now)
-            self.settle()
-        self.now = end
 
     def ask(self, encode: Callable[[int], bytes]) -> None:
         """Sends a request of the cloud and lets everything happen that it leads to at once."""
@@ -111,15 +99,6 @@ class FieldWorld:
             self.device.on_bytes(self._inbox.popleft(), self.now)
 
     @property
-    def ends(self) -> list[tuple[float, EndReason]]:
-        """When and why connections ended."""
-        return [
-            (at, fact.reason)
-            for at, fact in self.facts
-            if isinstance(fact, StateChanged) and fact.reason is not None
-        ]
-
-    @property
     def handshakes(self) -> list[tuple[float, bool]]:
         """When they were done, and whether each was a resumption."""
         return [(at, fact.resumed) for at, fact in self.facts if isinstance(fact, HandshakeDone)]
@@ -127,6 +106,3 @@ class FieldWorld:
     @property
     def faults(self) -> list[FaultHappened]:
         return [fact for _, fact in self.facts if isinstance(fact, FaultHappened)]
-
-    def of(self, kind: type[Fact]) -> list[Fact]:
-        return [fact for _, fact in self.facts if isinstance(fact, kind)]

@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from cyan.sim.behaviour import Behaviour, built_in
 from cyan.sim.device import Device
-from cyan.sim.facts import EndReason, Fact, HandshakeDone, State, StateChanged
+from cyan.sim.facts import HandshakeDone, State
 from cyan.sim.generations import GENERATIONS
 from cyan.sim.identity import Identity
 from cyan.sim.platforms import PLATFORMS, Transport
@@ -26,6 +26,7 @@ from cyan.wire.lightssl.handshake import (
     open_request,
 )
 from cyan.wire.messages import encode_cloud_hello, encode_time_answer
+from tests.sim.timeline import Timeline
 from tests.sim.world import SEED, UNIX_TIME_S
 
 _NONCE = bytes(range(40))
@@ -108,7 +109,7 @@ class StreamCloud:
         return b"" if answer is None else self.seal(answer)
 
 
-class StreamWorld:
+class StreamWorld(Timeline[Device]):
     """One TCP device and its cloud. `facts` are what the device told, with their times."""
 
     def __init__(
@@ -121,9 +122,8 @@ class StreamWorld:
         cloud: StreamCloud | None = None,
         piece_bytes: int = 1 << 16,
     ) -> None:
-        self.now = 0.0
+        super().__init__()
         self.cloud = StreamCloud() if cloud is None else cloud
-        self.facts: list[tuple[float, Fact]] = []
         self.sent: list[bytes] = []
         self.opened = self.closed = 0
         self.is_open = False
@@ -165,20 +165,7 @@ class StreamWorld:
         self.is_open = False
         self._inbox.clear()
 
-    def on_fact(self, fact: Fact) -> None:
-        self.facts.append((self.now, fact))
-
     # For the tests.
-
-    def run(self, seconds: float) -> None:
-        """Lets time pass."""
-        end = self.now + seconds
-        self._settle()
-        while self.device.deadline() <= end:
-            self.now = max(self.now, self.device.deadline())
-            self.device.on_deadline(self.now)
-            self._settle()
-        self.now = end
 
     def ask(self, encode: Callable[[int], bytes]) -> list[coap.Message]:
         """Sends a request of the cloud; returns what the device said to it at once."""
@@ -189,35 +176,23 @@ class StreamWorld:
     def deliver(self, data: bytes) -> None:
         """Bytes arrive at the device."""
         self._arrive(data)
-        self._settle()
+        self.settle()
 
     def hang_up(self) -> None:
         """The server closes the stream."""
         self._inbox.append(None)
-        self._settle()
-
-    @property
-    def ends(self) -> list[tuple[float, EndReason]]:
-        """When and why connections ended."""
-        return [
-            (at, fact.reason)
-            for at, fact in self.facts
-            if isinstance(fact, StateChanged) and fact.reason is not None
-        ]
+        self.settle()
 
     @property
     def handshakes(self) -> int:
         return len(self.of(HandshakeDone))
-
-    def of(self, kind: type[Fact]) -> list[Fact]:
-        return [fact for _, fact in self.facts if isinstance(fact, kind)]
 
     def _arrive(self, data: bytes) -> None:
         self._inbox.extend(
             data[at : at + self._piece_bytes] for at in range(0, len(data), self._piece_bytes)
         )
 
-    def _settle(self) -> None:
+    def settle(self) -> None:
         while self._inbox:
             data = self._inbox.popleft()
             if data is None:

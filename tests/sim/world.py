@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from cyan.sim.behaviour import Behaviour, built_in
 from cyan.sim.device import Device
-from cyan.sim.facts import EndReason, Fact, HandshakeDone, State, StateChanged
+from cyan.sim.facts import HandshakeDone, State, StateChanged
 from cyan.sim.flash import Flash
 from cyan.sim.generations import GENERATIONS
 from cyan.sim.identity import Identity
@@ -35,6 +35,7 @@ from cyan.wire.dtls.server import (
     read_client_hello,
 )
 from cyan.wire.messages import encode_time_answer
+from tests.sim.timeline import Timeline
 
 SERVER_KEY = ec.derive_private_key(0xC7A9, ec.SECP256R1())
 SEED = "tests"
@@ -158,7 +159,7 @@ class Cloud:
         return [] if answer is None else [self.seal(answer)]
 
 
-class World:
+class World(Timeline[Device]):
     """One device and its cloud. `facts` are what the device told, with their times."""
 
     def __init__(
@@ -175,10 +176,9 @@ class World:
         flash: Flash | None = None,
         now: float = 0.0,
     ) -> None:
-        self.now = now
+        super().__init__(now)
         self.port = 0
         self.cloud = Cloud() if cloud is None else cloud
-        self.facts: list[tuple[float, Fact]] = []
         self.sent: list[tuple[float, bytes]] = []
         self._inbox: deque[bytes] = deque()
         self.device = Device(
@@ -205,20 +205,7 @@ class World:
         self.port += 1
         self._inbox.clear()
 
-    def on_fact(self, fact: Fact) -> None:
-        self.facts.append((self.now, fact))
-
     # For the tests.
-
-    def run(self, seconds: float) -> None:
-        """Lets time pass."""
-        end = self.now + seconds
-        self._settle()
-        while self.device.deadline() <= end:
-            self.now = max(self.now, self.device.deadline())
-            self.device.on_deadline(self.now)
-            self._settle()
-        self.now = end
 
     def ask(self, encode: Callable[[int], bytes]) -> list[coap.Message]:
         """Sends a request of the cloud; returns what the device said to it at once."""
@@ -229,30 +216,18 @@ class World:
     def deliver(self, datagram: bytes) -> None:
         """A datagram arrives at the device."""
         self._inbox.append(datagram)
-        self._settle()
+        self.settle()
 
     @property
     def states(self) -> list[State]:
         return [fact.state for _, fact in self.facts if isinstance(fact, StateChanged)]
 
     @property
-    def ends(self) -> list[tuple[float, EndReason]]:
-        """When and why connections ended."""
-        return [
-            (at, fact.reason)
-            for at, fact in self.facts
-            if isinstance(fact, StateChanged) and fact.reason is not None
-        ]
-
-    @property
     def handshakes(self) -> list[bool]:
         """For each one whether it was a resumption."""
         return [fact.resumed for _, fact in self.facts if isinstance(fact, HandshakeDone)]
 
-    def of(self, kind: type[Fact]) -> list[Fact]:
-        return [fact for _, fact in self.facts if isinstance(fact, kind)]
-
-    def _settle(self) -> None:
+    def settle(self) -> None:
         while self._inbox:
             self.device.on_bytes(self._inbox.popleft(), self.now)
 
