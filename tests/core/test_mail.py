@@ -11,10 +11,11 @@ from pathlib import Path
 
 import aiosmtplib
 import pytest
+from structlog.testing import capture_logs
 
 from cyan.core import mail as module
 from cyan.core.config import Config
-from cyan.core.mail import FolderMailer, Outbox, SmtpMailer, mailer_of
+from cyan.core.mail import FolderMailer, MailRefusedError, Outbox, SmtpMailer, mailer_of
 from cyan.core.ports import Mail
 from tests.clock import HandClock
 from tests.rest.certificates import trusting, write_certificate
@@ -37,6 +38,8 @@ class SmtpServer:
     mails: list[bytes] = field(default_factory=list)
     refusals: int = 0
     """So many mails are put off first."""
+    answers: dict[str, str] = field(default_factory=dict)
+    """What it says to a verb in place of its usual answer."""
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         async def say(line: str) -> None:
@@ -51,6 +54,9 @@ class SmtpServer:
                 for word in ("test", *self.offers):
                     await say(f"250-{word}")
                 await say("250 HELP")
+            elif verb in self.answers:
+                for answer in self.answers[verb].splitlines():
+                    await say(answer)
             elif verb == "AUTH":
                 await say("235 fine")
             elif verb == "MAIL" and self.refusals:
@@ -203,6 +209,74 @@ async def test_a_mail_that_cannot_be_sent_is_given_up_and_the_next_one_goes(
     outbox.post(Mail("ben@example.com", "next", "", "reset"))
     await outbox.drain()
     assert [read(content)["Subject"] for content in server.mails] == ["next"]
+
+
+@pytest.mark.parametrize("verb", ["MAIL", "RCPT", "DATA"])
+async def test_a_mail_that_is_refused_for_good_is_not_tried_again_and_the_log_says_why(
+    start: Start, clock: HandClock, verb: str
+) -> None:
+    server = await start(SmtpServer(answers={verb: "550-No such\r\n550 mailbox"}))
+    outbox = Outbox(smtp(server, clock, "none"))
+    outbox.post(MAIL)
+    with capture_logs() as logs:
+        await outbox.drain()
+    assert [(line["event"], line["kind"], line["again_in_s"]) for line in logs] == [
+        ("mail.failed", "reset", None)
+    ]
+    assert logs[0]["reason"] == "the mail server refused it for good: 550 No such mailbox"
+    assert sum(line.startswith(verb) for line in server.lines) == 1
+
+
+async def test_a_wrong_login_at_the_mail_server_is_not_tried_again(
+    start: Start, clock: HandClock, tmp_path: Path
+) -> None:
+    file = tmp_path / "mail.pem"
+    write_certificate(file, file)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(file)
+    offers = SmtpServer(offers=("AUTH PLAIN",), answers={"AUTH": "535 who are you"})
+    server = await start(offers, context)
+    outbox = Outbox(smtp(server, clock, "tls", "cyan", "secret", trusting(file)))
+    outbox.post(MAIL)
+    with capture_logs() as logs:
+        await outbox.drain()
+    assert [line["reason"] for line in logs] == [
+        "the mail server refused it for good: 535 who are you"
+    ]
+
+
+async def test_a_recipient_who_is_put_off_is_tried_again(
+    start: Start, clock: HandClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "RETRY_AFTER_S", (0.0, 0.0))
+    server = await start(SmtpServer(answers={"RCPT": "450 greylisted"}))
+    outbox = Outbox(smtp(server, clock, "none"))
+    outbox.post(MAIL)
+    with capture_logs() as logs:
+        await outbox.drain()
+    assert [line["again_in_s"] for line in logs] == [0.0, 0.0, None]
+    assert logs[0]["reason"] == "the mail server refused it for now: 450 greylisted"
+
+
+async def test_a_lost_mail_server_is_tried_again(
+    start: Start, clock: HandClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "RETRY_AFTER_S", (0.0, 0.0))
+    server = await start(SmtpServer(answers={"MAIL": "421 shutting down"}))
+    outbox = Outbox(smtp(server, clock, "none"))
+    outbox.post(MAIL)
+    with capture_logs() as logs:
+        await outbox.drain()
+    assert [line["again_in_s"] for line in logs] == [0.0, 0.0, None]
+
+
+async def test_what_a_mail_server_says_has_no_control_characters(
+    start: Start, clock: HandClock
+) -> None:
+    server = await start(SmtpServer(answers={"RCPT": "550 \x1b[2Jyou"}))
+    with pytest.raises(MailRefusedError) as refused:
+        await smtp(server, clock, "none").send(MAIL)
+    assert refused.value.message.isprintable()
 
 
 async def test_what_is_too_much_for_the_outbox_is_left_out(

@@ -13,6 +13,8 @@ import structlog
 
 from cyan.core.clock import Clock
 from cyan.core.config import Config
+from cyan.core.errors import CyanError
+from cyan.core.log import redact
 from cyan.core.ports import Mail, Mailer
 from cyan.core.secrets import write_private
 
@@ -34,12 +36,31 @@ use."""
 WORKERS: Final = 4
 """Jobs at a time, so that one slow mail server does not hold up all mails."""
 
-FAILURES: Final = (aiosmtplib.SMTPException, OSError, TimeoutError)
-"""How a mail server can fail."""
+PERMANENT_CODES: Final = range(500, 600)
+"""Of a mail server that says no for good: the same again would get the same answer (RFC 5321,
+4.2.1). With 4xx it says no for now."""
 
 Job = Callable[[], Awaitable[None]]
 
 _log = structlog.get_logger(__name__)
+
+
+class MailRefusedError(CyanError):
+    """The mail server said no.
+
+    `is_permanent` tells whether for good.
+    """
+
+    def __init__(self, code: int, answer: str) -> None:
+        self.is_permanent = code in PERMANENT_CODES
+        kind = "for good" if self.is_permanent else "for now"
+        # The words are the peer's, and end in logs and on terminals.
+        words = redact(" ".join(answer.split()))
+        super().__init__(f"the mail server refused it {kind}: {code} {words}")
+
+
+FAILURES: Final = (MailRefusedError, aiosmtplib.SMTPException, OSError, TimeoutError)
+"""How sending can fail."""
 
 
 class FolderMailer:
@@ -91,6 +112,15 @@ class SmtpMailer:
         self._tls = tls
 
     async def send(self, mail: Mail) -> None:
+        try:
+            await self._hand_over(mail)
+        except aiosmtplib.SMTPRecipientsRefused as error:
+            # One recipient, so one answer.
+            raise _refused(error.recipients[0]) from error
+        except aiosmtplib.SMTPResponseException as error:
+            raise _refused(error) from error
+
+    async def _hand_over(self, mail: Mail) -> None:
         await aiosmtplib.send(
             message_of(mail, self._sender, self._clock),
             recipients=[mail.to],
@@ -127,14 +157,20 @@ class Outbox:
         self.put(lambda: self.send(mail))
 
     async def send(self, mail: Mail) -> None:
-        """For jobs: send now, trying again after a failure; then it is logged and given up."""
+        """For jobs: send now, trying again after a failure; then it is logged and given up.
+
+        What the mail server refuses for good is given up at once.
+        """
         for wait_s in (*RETRY_AFTER_S, None):
             try:
                 await self._mailer.send(mail)
             except FAILURES as error:
-                _log.warning("mail.failed", reason=str(error), again_in_s=wait_s)
-                if wait_s is not None:
-                    await asyncio.sleep(wait_s)
+                if isinstance(error, MailRefusedError) and error.is_permanent:
+                    wait_s = None
+                _log.warning("mail.failed", kind=mail.kind, reason=str(error), again_in_s=wait_s)
+                if wait_s is None:
+                    return
+                await asyncio.sleep(wait_s)
             else:
                 _log.info("mail.sent", kind=mail.kind)
                 return
@@ -159,6 +195,10 @@ class Outbox:
             await job()
         except Exception:
             _log.exception("mail.job_failed")
+
+
+def _refused(error: aiosmtplib.SMTPResponseException) -> MailRefusedError:
+    return MailRefusedError(error.code, error.message)
 
 
 def message_of(mail: Mail, sender: str, clock: Clock) -> EmailMessage:
