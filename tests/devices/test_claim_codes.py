@@ -6,7 +6,7 @@ import pytest
 
 from cyan.audit.store import list_entries
 from cyan.core.ids import UserId
-from cyan.devices import claimcodes, store
+from cyan.devices import claimcodes, registry, store
 from cyan.devices.claimcodes import Outcome
 from cyan.devices.model import DeviceClaimed
 from cyan.plans import store as plans_store
@@ -44,6 +44,23 @@ async def test_a_code_fits_the_device_and_comes_with_the_ids_that_one_has_alread
     body = answer.json()
     assert re.fullmatch(r"[A-Za-z0-9]{63}", body["claim_code"])
     assert body["device_ids"] == [device_id(1), device_id(2)]
+
+
+async def test_a_device_that_a_command_gave_to_one_is_among_the_ids(world: World) -> None:
+    owner = world.cast.ada.user_id
+    # As `cyan device add --owner` does it in another process: nobody tells the server.
+    registry.register_device(world.db, world.clock, device_id(1), owner=owner)
+    assert device_id(1) not in world.ownership.devices_of(owner)
+    answer = await world.client.post("/v1/device_claims", headers=world.cast.ada.headers)
+    assert answer.json()["device_ids"] == [device_id(1)]
+
+
+async def test_a_device_that_one_lost_is_not_among_the_ids(world: World) -> None:
+    known = world.register(1, world.cast.ada)
+    released = await world.client.delete(f"/v1/devices/{known}", headers=world.cast.ada.headers)
+    assert released.status_code == 200
+    answer = await world.client.post("/v1/device_claims", headers=world.cast.ada.headers)
+    assert answer.json()["device_ids"] == []
 
 
 async def test_what_a_setup_app_adds_about_the_sim_is_taken_and_ignored(world: World) -> None:

@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from tests.system.people import logged_in
-from tests.system.processes import Server, serving, simulating, wait_until
+from tests.system.processes import Server, done, serving, simulating, wait_until
 
 
 @pytest.fixture(scope="module")
@@ -53,3 +53,11 @@ def test_a_device_tells_its_vitals_after_it_connected_and_when_asked(
         assert payload["service"]["device"]["status"] == "ok"
         assert ada.post(f"{path}/update").status_code == 202
         wait_until(lambda: len(ada.get(path).json()["diagnostics"]) == 2, "it was asked")
+
+
+def test_a_device_that_a_command_gave_away_is_one_s_own_before_it_connects(
+    server: Server, ada: httpx.Client
+) -> None:
+    device = "e00fce68" + "0c" * 8
+    done("device", "add", device, "--owner", "ada@example.com", "--data", server.data)
+    assert device in ada.post("/v1/device_claims").json()["device_ids"]

@@ -95,8 +95,9 @@ class ClaimCodes:
         code = "".join(secrets.choice(_ALPHABET) for _ in range(CODE_CHARACTERS))
         at_ms = self._clock.now_ms()
         await self._db.write(lambda connection: _create(connection, code, caller.user_id, at_ms))
-        own = self._ownership.devices_of(caller.user_id)
-        return NewClaimCode(code, tuple(sorted(own)))
+        # Not from `Ownership`: what a command gave the caller it has only when the device connects.
+        own = store.LISTED_OF_OWNER.rows(self._db, {"owner_id": caller.user_id})
+        return NewClaimCode(code, tuple(sorted(row[0] for row in own)))
 
     def on_used(self, device_id: DeviceId, outcome: Outcome) -> None:
         """The outcome of `use` is committed: all parts of the server shall know the new owner."""
