@@ -2,13 +2,11 @@
 
 import asyncio
 import contextlib
-import socket
 from collections.abc import AsyncIterator
 from typing import Final
 
 import msgspec
 import pytest
-import uvicorn
 from starlette.responses import Response
 
 from cyan.core.bus import Bus
@@ -17,13 +15,13 @@ from cyan.rest.application import build_asgi
 from cyan.rest.auth import Auth
 from cyan.rest.body import MAX_BODY_BYTES
 from cyan.rest.call import Call
-from cyan.rest.connection import MAX_HEAD_BYTES, BoundedConnection
+from cyan.rest.connection import MAX_HEAD_BYTES
 from cyan.rest.registry import Registry, Route
 from cyan.rest.responses import json_response
 from tests.clock import HandClock
+from tests.rest.listening import PATIENCE_S, all_that_comes, listening
 
 HEAD: Final = b"POST /size HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n"
-PATIENCE_S: Final = 10
 
 
 class Nobody:
@@ -31,18 +29,6 @@ class Nobody:
 
     def authenticate(self, token: str) -> object:
         raise AssertionError(token)
-
-
-class Server(uvicorn.Server):
-    """One that says when it listens."""
-
-    def __init__(self, config: uvicorn.Config) -> None:
-        super().__init__(config)
-        self.listens = asyncio.Event()
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        self.listens.set()
 
 
 async def _size(call: Call) -> Response:
@@ -53,48 +39,21 @@ async def _size(call: Call) -> Response:
 async def port(clock: HandClock, bus: Bus) -> AsyncIterator[int]:
     registry = Registry()
     registry.add(Route("POST", "/size", _size, Auth.NONE))
-    config = uvicorn.Config(
-        build_asgi(registry, Nobody(), clock),  # type: ignore[arg-type]
-        http=BoundedConnection,
-        log_config=None,
-        lifespan="off",
-    )
-    server = Server(config)
-    with socket.socket() as listening:
-        listening.bind(("127.0.0.1", 0))
-        serving = asyncio.create_task(server.serve(sockets=[listening]))
-        await server.listens.wait()
-        yield listening.getsockname()[1]
-        server.should_exit = True
-        await serving
-
-
-async def _answer(port: int, *pieces: bytes) -> bytes:
-    """What comes until the server ends the connection, which it must."""
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    try:
-        for piece in pieces:
-            writer.write(piece)
-        async with asyncio.timeout(PATIENCE_S):
-            try:
-                await writer.drain()
-                return await reader.read()
-            except ConnectionError:
-                return b""
-    finally:
-        writer.close()
+    asgi = build_asgi(registry, Nobody(), clock)  # type: ignore[arg-type]
+    async with listening(asgi) as (_, port):
+        yield port
 
 
 async def test_a_request_of_ordinary_size_is_answered(port: int) -> None:
     head = HEAD + b"connection: close\r\nx: %b\r\ncontent-length: 3\r\n\r\n" % (b"y" * 30_000)
-    assert (await _answer(port, head, b"abc")).endswith(b'{"size":3}')
+    assert (await all_that_comes(port, head, b"abc")).endswith(b'{"size":3}')
 
 
 async def test_a_large_body_in_pieces_is_no_long_head(port: int) -> None:
     size = MAX_BODY_BYTES - 10
     head = HEAD + b"connection: close\r\ncontent-length: %d\r\n\r\n" % size
     pieces = [b"a" * min(10_000, size - at) for at in range(0, size, 10_000)]
-    assert (await _answer(port, head, *pieces)).endswith(b'{"size":%d}' % size)
+    assert (await all_that_comes(port, head, *pieces)).endswith(b'{"size":%d}' % size)
 
 
 @pytest.mark.parametrize(
@@ -104,19 +63,21 @@ async def test_a_large_body_in_pieces_is_no_long_head(port: int) -> None:
 )
 async def test_a_head_without_end_is_cut_off(port: int, endless: bytes) -> None:
     filling = b"\r\n" * 5_000 if endless.startswith(b"\r\n") else b"y" * 10_000
-    answer = await _answer(port, endless, *[filling] * (4 * MAX_HEAD_BYTES // 10_000))
+    answer = await all_that_comes(port, endless, *[filling] * (4 * MAX_HEAD_BYTES // 10_000))
     assert answer == b"" or answer.startswith((b"HTTP/1.1 431 ", b"HTTP/1.1 400 "))
 
 
 async def test_what_is_no_http_is_told_in_json(port: int) -> None:
-    answer = await _answer(port, b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03 TLS, say\r\n\r\n")
+    answer = await all_that_comes(
+        port, b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03 TLS, say\r\n\r\n"
+    )
     head, _, content = answer.partition(b"\r\n\r\n")
     assert head.startswith(b"HTTP/1.1 400 Bad Request\r\ncontent-type: application/json")
     assert msgspec.json.decode(content)["ok"] is False
 
 
 async def test_many_short_header_lines_are_cut_off_too(port: int) -> None:
-    answer = await _answer(port, HEAD, *[b"x: y\r\n" * 2_000] * 30)
+    answer = await all_that_comes(port, HEAD, *[b"x: y\r\n" * 2_000] * 30)
     assert answer == b"" or b"at most 65536 bytes" in answer
 
 
@@ -127,7 +88,7 @@ async def test_many_short_header_lines_are_cut_off_too(port: int) -> None:
 )
 async def test_the_end_of_a_body_cannot_be_endless(port: int, tail: bytes) -> None:
     # The request waits for its body, so the connection just ends, and the request with it.
-    answer = await _answer(port, HEAD + b"transfer-encoding: chunked\r\n\r\n" + tail)
+    answer = await all_that_comes(port, HEAD + b"transfer-encoding: chunked\r\n\r\n" + tail)
     assert b" 200 " not in answer
 
 
@@ -136,14 +97,14 @@ async def test_who_does_not_say_what_is_wanted_is_cut_off(
     port: int, said: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(connection, "HEAD_TIMEOUT_S", 0.05)
-    assert await _answer(port, said) == b""
+    assert await all_that_comes(port, said) == b""
 
 
 async def test_who_does_not_send_the_body_is_answered(
     port: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(body, "BODY_TIMEOUT_S", 0.05)
-    answer = await _answer(port, HEAD + b"connection: close\r\ncontent-length: 3\r\n\r\nab")
+    answer = await all_that_comes(port, HEAD + b"connection: close\r\ncontent-length: 3\r\n\r\nab")
     assert answer.startswith(b"HTTP/1.1 408 ")
     assert b'"request_timeout"' in answer
 

@@ -7,14 +7,15 @@ from dataclasses import dataclass, field
 from typing import Final
 
 import pytest
-import uvicorn
 from starlette.types import Receive, Scope, Send
+from uvicorn.server import ServerState
 
 from cyan.rest import connection
 from cyan.rest.connection import PIECE_BYTES, BoundedConnection
+from tests.rest.listening import listening
 
 PATIENCE_S: Final = 10
-REQUEST: Final = b"GET / HTTP/1.1\r\n\r\n"
+REQUEST: Final = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
 MANY: Final = 50_000
 LARGE_BYTES: Final = 8 * 1024 * 1024
 """More than the kernel keeps for a reader."""
@@ -45,24 +46,19 @@ class Application:
         await send({"type": "http.response.body", "body": content})
 
 
-class Server(uvicorn.Server):
-    """One that says when it listens, and what it keeps."""
+@dataclass
+class Server:
+    """What it keeps."""
 
-    def __init__(self, config: uvicorn.Config) -> None:
-        super().__init__(config)
-        self.listens = asyncio.Event()
-        self.port = 0
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        self.listens.set()
+    port: int
+    state: ServerState
 
     @property
     def waiting(self) -> int:
         """Requests that were parsed and wait for those before them."""
         return sum(
             len(one.pipeline)
-            for one in self.server_state.connections
+            for one in self.state.connections
             if isinstance(one, BoundedConnection)
         )
 
@@ -74,18 +70,9 @@ def application() -> Application:
 
 @pytest.fixture
 async def server(application: Application) -> AsyncIterator[Server]:
-    server = Server(
-        uvicorn.Config(application, http=BoundedConnection, log_config=None, lifespan="off")
-    )
-    with socket.socket() as listening:
-        listening.bind(("127.0.0.1", 0))
-        server.port = listening.getsockname()[1]
-        serving = asyncio.create_task(server.serve(sockets=[listening]))
-        await server.listens.wait()
-        yield server
+    async with listening(application) as (server, port):
+        yield Server(port, server.server_state)
         application.may_answer.set()
-        server.should_exit = True
-        await serving
 
 
 async def _until(holds: Callable[[], object]) -> None:
@@ -143,9 +130,9 @@ async def test_a_request_knows_that_its_client_is_gone_with_others_behind_it(
     server: Server, application: Application
 ) -> None:
     _, writer = await asyncio.open_connection("127.0.0.1", server.port)
-    writer.write(b"GET /wait HTTP/1.1\r\n\r\n" + REQUEST)
+    writer.write(b"GET /wait HTTP/1.1\r\nHost: x\r\n\r\n" + REQUEST)
     await _until(lambda: server.waiting)
-    (link,) = server.server_state.connections
+    (link,) = server.state.connections
     link.transport.abort()  # as a reset, or an error of a write, does
     await _until(application.gone.is_set)
     assert application.served == 1
@@ -158,10 +145,10 @@ async def test_what_a_lost_connection_asked_for_is_not_done(
     _, writer = await asyncio.open_connection("127.0.0.1", server.port)
     writer.write(REQUEST * MANY)
     await _sent(writer)
-    (link,) = server.server_state.connections
+    (link,) = server.state.connections
     link.transport.abort()
     application.may_answer.set()
-    await _until(lambda: not server.server_state.tasks and not server.server_state.connections)
+    await _until(lambda: not server.state.tasks and not server.state.connections)
     assert application.served == 1
     writer.close()
 
@@ -174,9 +161,9 @@ async def test_who_takes_nothing_of_an_answer_is_cut_off(
     with socket.socket() as client:
         client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         client.connect(("127.0.0.1", server.port))
-        client.sendall(b"GET /large HTTP/1.1\r\n\r\n")
+        client.sendall(b"GET /large HTTP/1.1\r\nHost: x\r\n\r\n")
         await _until(lambda: application.served)
-        await _until(lambda: not server.server_state.connections)
+        await _until(lambda: not server.state.connections)
 
 
 async def test_who_takes_an_answer_slowly_gets_all_of_it(
@@ -185,7 +172,7 @@ async def test_who_takes_an_answer_slowly_gets_all_of_it(
     monkeypatch.setattr(connection, "SEND_TIMEOUT_S", 0.2)
     application.may_answer.set()
     reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
-    writer.write(b"GET /large HTTP/1.1\r\n\r\n")
+    writer.write(b"GET /large HTTP/1.1\r\nHost: x\r\n\r\n")
     await reader.readuntil(b"\r\n\r\n")
     for _ in range(8):
         await reader.readexactly(LARGE_BYTES // 8)

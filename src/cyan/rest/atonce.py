@@ -39,13 +39,14 @@ def no_answer_now(_scope: Scope) -> None:
 class ShortWay:
     """That of one connection."""
 
-    __slots__ = ("_answer_now", "_headers", "_scope", "_state")
+    __slots__ = ("_answer_now", "_scope", "_state", "headers")
 
     def __init__(self, answer_now: AnswerNow, state: ServerState) -> None:
         self._answer_now = answer_now
         self._state = state
-        self._headers: bytes | None = None
-        """What came after the first line of the last request; None: that one had another way."""
+        self.headers: bytes | None = None
+        """What came after the first line of the last request; None: that one had another way, or
+        the next is not known to begin with the first byte of the next piece."""
         self._scope: Scope = {}
         """Of the last request."""
 
@@ -54,7 +55,7 @@ class ShortWay:
         way, and then nothing has happened."""
         if parser.get_method() != b"GET" or parser.get_http_version() != "1.1":
             return None
-        if parser.should_upgrade() or not parser.should_keep_alive():
+        if not parser.should_keep_alive():
             return None
         if not _WITH_A_BODY.isdisjoint(dict(scope["headers"])):
             return None
@@ -75,22 +76,16 @@ class ShortWay:
 
     def remember(self, data: bytes) -> None:
         """`data` was the request that was answered just now: all of it, and nothing else."""
-        self._headers = data.partition(_VERSION)[2] or None
-
-    def forget(self) -> None:
-        """The next request is not known to begin with the first byte of the next piece."""
-        self._headers = None
-
-    @property
-    def remembers(self) -> bool:
-        return self._headers is not None
+        line, _, headers = data.partition(_VERSION)
+        # More than the first line, when that is in other words: the parser takes `GET / RTSP/1.1`.
+        self.headers = None if b"\n" in line else headers
 
     def answer_alike(self, data: bytes) -> bytes | None:
         """As `answer`, to a request that differs from the remembered one by its path alone. The
         parser would say of the same bytes what it has said of them before."""
         line, _, headers = data.partition(_VERSION)
         url = line[len(_GET) :]
-        if headers != self._headers or not line.startswith(b"GET /") or url.translate(None, _PLAIN):
+        if headers != self.headers or not line.startswith(b"GET /") or url.translate(None, _PLAIN):
             return None
         scope = {**self._scope}
         scope["raw_path"] = url

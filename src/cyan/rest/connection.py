@@ -9,19 +9,21 @@ before them take a hundred times the memory of their bytes.
 
 import asyncio
 from collections.abc import Callable
-from http import HTTPStatus
+from enum import Enum, auto
 from typing import Any, Final, cast
 
-import msgspec
-from starlette.types import Scope
+import httptools
+import structlog
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT, FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from cyan.rest.atonce import AnswerNow, ShortWay, no_answer_now
-from cyan.rest.errors import described
+from cyan.rest.errors import described, last_answer
+from cyan.rest.heads import RefusedRequestError, check_head, without_upgrade
 from cyan.rest.sse import TRANSPORT
 
-_SMALL_PATCH: Final = b"patch "
+_SMALL_PATCH: Final = b"patch"
 """particle-api-js gives its methods to fetch in small letters, and browsers raise all but this one
 (the Fetch standard, normalize a method)."""
 
@@ -32,7 +34,6 @@ MAX_HEAD_BYTES: Final = 64 * 1024
 HEAD_TIMEOUT_S: Final = 30.0
 """How long a connection may take to say what it wants (nginx: client_header_timeout, 60 s)."""
 
-
 MAX_AT_ONCE: Final = 16
 """Requests of one connection that are answered in one turn of the loop; others get theirs then."""
 
@@ -42,6 +43,18 @@ of memory while it waits: a connection has 1 MB of them at most, and 256 KiB tha
 
 SEND_TIMEOUT_S: Final = 60.0
 """How long a reader may take nothing of what waits for it (nginx: send_timeout, 60 s)."""
+
+
+_log = structlog.get_logger(__name__)
+
+
+class _Part(Enum):
+    """What of a request is being read."""
+
+    NONE = auto()
+    """The next one has not begun."""
+    HEAD = auto()
+    BODY = auto()
 
 
 class _Flow(FlowControl):
@@ -63,8 +76,15 @@ class BoundedConnection(HttpToolsProtocol):
     _pending_bytes = 0
     _is_answered = False
     """The request that is being read has its answer already."""
-    _is_between = True
-    """No request is being read."""
+    _part = _Part.NONE
+    _raised = 0
+    """Letters of a `patch` in small ones that came so far, in their own piece."""
+    _is_deaf = False
+    """What comes now is not listened to: nobody knows where a request would begin."""
+    _last_words = b""
+    """Refuses what could not be read, once those before it have their answers."""
+    _cut_off: tuple[RequestResponseCycle, RefusedRequestError] | None = None
+    """The request whose body cannot be read to its end, and why."""
     _begun = 0
     """Requests of which the first byte was in the piece that is being parsed."""
     _left_now = MAX_AT_ONCE
@@ -97,17 +117,25 @@ class BoundedConnection(HttpToolsProtocol):
         super()._unset_keepalive_if_required()
         super().connection_lost(exc)
 
+    def shutdown(self) -> None:
+        super().shutdown()
+        self._short_way.headers = None
+
     def data_received(self, data: bytes) -> None:
-        if self._short_way.remembers and self._answer_alike(data):
+        is_short = len(data) <= PIECE_BYTES
+        if is_short and self._short_way.headers is not None and self._answer_alike(data):
             return
-        self._short_way.forget()
-        if len(data) <= PIECE_BYTES and not self._kept:
-            is_new, self._begun = self._is_between, 0
+        self._short_way.headers = None
+        if self._is_deaf or self.transport.is_closing():  # TLS gives what it had decrypted
+            return
+        if is_short and not self._kept:
+            is_new, self._begun = self._part is _Part.NONE, 0
             self._left_now = MAX_AT_ONCE
             self._is_parsing = True
             self._parse(data)
             self._is_parsing = False
-            if is_new and self._begun == 1 and self._is_between and self._is_answered:
+            is_whole = is_new and self._begun == 1 and self._part is _Part.NONE
+            if is_whole and self._is_answered:
                 self._short_way.remember(data)
             return
         self._kept += data
@@ -125,7 +153,26 @@ class BoundedConnection(HttpToolsProtocol):
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         self._running = cycle
+        if cycle.more_body:
+            app = self._telling_of_faults(cycle, app)
         super()._start_asgi_task(cycle, app)
+
+    def _telling_of_faults(self, cycle: RequestResponseCycle, app: ASGIApp) -> ASGIApp:
+        """The application, which is refused the body when that cannot be read to its end."""
+
+        async def told(scope: Scope, receive: Receive, send: Send) -> None:
+            async def receive_or_refuse() -> Message:
+                message = await receive()
+                if self._cut_off is None or self._cut_off[0] is not cycle:
+                    return message
+                if cycle.response_started:
+                    return {"type": "http.disconnect"}
+                fault = self._cut_off[1]
+                raise described(fault.status, "bad_request", fault.reason)
+
+            await app(scope, receive_or_refuse, send)
+
+        return told
 
     def _parse_kept(self) -> bool:
         """Parse what was kept, until there is enough to do; whether nothing is left of it."""
@@ -137,7 +184,7 @@ class BoundedConnection(HttpToolsProtocol):
         while at < len(self._kept) and not self._has_enough and not self.transport.is_closing():
             self._parse(self._kept[at : at + PIECE_BYTES])
             at += PIECE_BYTES
-        self._kept = self._kept[at:]
+        self._kept = b"" if self._is_deaf else self._kept[at:]
         self._is_parsing = False
         return not self._kept and not self._has_enough
 
@@ -150,34 +197,64 @@ class BoundedConnection(HttpToolsProtocol):
         )
 
     def _parse(self, data: bytes) -> None:
-        if data.startswith(_SMALL_PATCH) and self._pending_bytes == 0 and self._is_idle:
-            data = data[:5].upper() + data[5:]
+        if self._is_deaf:
+            return
         self._pending_bytes += len(data)
-        super().data_received(data)
-        if self._pending_bytes == 0:
+        self._feed(self._with_method_raised(data))
+        if self._pending_bytes == 0 or self._is_deaf:
             return
         if self._waiting is None and self._is_idle:
             self._wait_for_head()
-        if self._pending_bytes > MAX_HEAD_BYTES and not self.transport.is_closing():
-            self._refuse(431, f"The head of a request has at most {MAX_HEAD_BYTES} bytes.")
+        if self._pending_bytes > MAX_HEAD_BYTES:
+            self._refuse(
+                RefusedRequestError(
+                    431, f"The head of a request has at most {MAX_HEAD_BYTES} bytes."
+                )
+            )
 
-    def send_400_response(self, msg: str) -> None:
-        """What cannot be parsed gets JSON like everything else."""
-        self._refuse(400, msg)
+    def _with_method_raised(self, data: bytes) -> bytes:
+        if self._part is _Part.NONE:
+            self._raised = 0
+        elif not self._raised:
+            return data
+        awaited = _SMALL_PATCH[self._raised : self._raised + len(data)]
+        is_patch = bool(awaited) and data.startswith(awaited)
+        self._raised = self._raised + len(awaited) if is_patch else 0
+        return awaited.upper() + data[len(awaited) :] if is_patch else data
+
+    def _feed(self, data: bytes) -> None:
+        parser = self.parser
+        try:
+            parser.feed_data(data)
+        except httptools.HttpParserUpgrade as upgrade:
+            # Not done here, and then it is a request like others (RFC 9110 §7.8), with its body.
+            # The parser would take that for the other protocol; another one has not seen the wish.
+            version = parser.get_http_version()
+            head = without_upgrade(parser.get_method(), self.url, version, self.headers)
+            self.parser = _parser(self)
+            self._feed(head + data[upgrade.args[0] :])
+        except httptools.HttpParserError as error:
+            self._refuse(_fault(error))
 
     def on_message_begin(self) -> None:
-        self._is_between = False
+        self._part = _Part.HEAD
         self._begun += 1
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
         self._stop_waiting()
         self._pending_bytes = 0
+        method, version = self.parser.get_method(), self.parser.get_http_version()
+        check_head(method, self.url, version, self.headers)
+        if self.parser.should_upgrade():
+            return  # it comes again without that
+        self._part = _Part.BODY
         self._is_answered = self._left_now > 0 and self._is_idle and self._answer_now()
         if self._is_answered:
             return
         super().on_headers_complete()
-        if self.scope["http_version"] == "1.1":  # before it, bodies have no pieces
+        self.headers = []  # what is said after a body is no header of its request
+        if version == "1.1":  # before it, bodies have no pieces
             self.scope["extensions"] = {TRANSPORT: {"transport": self.transport}}
 
     def on_body(self, body: bytes) -> None:
@@ -186,8 +263,8 @@ class BoundedConnection(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         self._pending_bytes = 0
-        self._is_between = True
-        if not self._is_answered:
+        self._part = _Part.NONE
+        if not self._is_answered and not self.parser.should_upgrade():
             super().on_message_complete()
 
     def on_response_complete(self) -> None:
@@ -202,18 +279,26 @@ class BoundedConnection(HttpToolsProtocol):
             self.flow.resume_reading()
         if not self._is_idle:
             return
+        if self._last_words:
+            self._say_last_words()
+            return
         self._quiet_since_s = self.loop.time()
         if self.timeout_keep_alive_task is None:
             self._look_later(self.timeout_keep_alive)
 
     def timeout_keep_alive_handler(self) -> None:
         self.timeout_keep_alive_task = None
-        if not self._is_idle or self._pending_bytes:
+        if not self._is_idle:
             return  # the end of the next answer sets it again
+        if self._pending_bytes:
+            if self._waiting is None:  # it began while another was answered
+                self._wait_for_head()
+            return
         left_s = self._quiet_since_s + self.timeout_keep_alive - self.loop.time()
         if left_s > 0:
             self._look_later(left_s)
         else:
+            self._short_way.headers = None
             super().timeout_keep_alive_handler()
             if self.transport.get_write_buffer_size():
                 self.loop.call_later(SEND_TIMEOUT_S, self.transport.abort)
@@ -279,14 +364,39 @@ class BoundedConnection(HttpToolsProtocol):
             self._waiting.cancel()
             self._waiting = None
 
-    def _refuse(self, status: int, reason: str) -> None:
-        """Unless an answer is on its way already, which this one would break into."""
-        if self.cycle is None or self.cycle.response_complete:
-            phrase = HTTPStatus(status).phrase
-            content = msgspec.json.encode(described(status, "bad_request", reason).body)
-            self.transport.write(
-                b"HTTP/1.1 %d %b\r\ncontent-type: application/json; charset=utf-8\r\n"
-                b"content-length: %d\r\nconnection: close\r\n\r\n%b"
-                % (status, phrase.encode(), len(content), content)
-            )
+    def _refuse(self, fault: RefusedRequestError) -> None:
+        """Say so where an answer is due, and break into none; then the connection ends."""
+        self._is_deaf = True
+        self._stop_waiting()
+        if self._part is not _Part.BODY:
+            self._last_words = last_answer(described(fault.status, "bad_request", fault.reason))
+            if self._is_idle:
+                self._say_last_words()
+        elif self.cycle.response_complete:
+            self.transport.close()
+        else:
+            self._cut_off = self.cycle, fault
+            self.cycle.keep_alive = False
+            self.cycle.message_event.set()
+
+    def _say_last_words(self) -> None:
+        self.transport.write(self._last_words)
         self.transport.close()
+
+
+def _parser(connection: BoundedConnection) -> httptools.HttpRequestParser:
+    """As uvicorn makes it: what comes after a request that is the last is passed over."""
+    parser = httptools.HttpRequestParser(connection)
+    parser.set_dangerous_leniencies(lenient_data_after_close=True)
+    return parser
+
+
+def _fault(error: httptools.HttpParserError) -> RefusedRequestError:
+    """What is wrong with what cannot be parsed."""
+    if not isinstance(error, httptools.HttpParserCallbackError):
+        return RefusedRequestError(400, f"This is not HTTP/1.1: {error}.")
+    cause = error.__context__
+    if isinstance(cause, RefusedRequestError):
+        return cause
+    _log.error("http.failed", exc_info=cause)
+    return RefusedRequestError(500, "The server failed to read the request.")

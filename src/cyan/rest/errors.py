@@ -1,6 +1,9 @@
 """Refusals as clients read them: an HTTP status and a JSON body (rest-api-core.md §2)."""
 
 from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+
+import msgspec
 
 from cyan.core.errors import (
     ConflictError,
@@ -77,6 +80,16 @@ def token_missing() -> ApiError:
 def token_refused(reason: CyanError) -> ApiError:
     """401 for an unknown or expired token; the only use of 401 with a bearer token."""
     return oauth_error(401, "invalid_token", reason.message)
+
+
+def last_answer(refusal: ApiError) -> bytes:
+    """A refusal as it goes over the wire, for a connection on which no request could be read."""
+    content = msgspec.json.encode(refusal.body)
+    return (
+        b"HTTP/1.1 %d %b\r\ncontent-type: application/json; charset=utf-8\r\n"
+        b"content-length: %d\r\nconnection: close\r\n\r\n%b"
+        % (refusal.status, HTTPStatus(refusal.status).phrase.encode(), len(content), content)
+    )
 
 
 _STATUS_OF: tuple[tuple[type[CyanError], int], ...] = (

@@ -1,0 +1,57 @@
+"""What the head of a request has to say before anything is done for it (RFC 9112)."""
+
+import string
+from collections.abc import Iterable
+from typing import Final
+
+import httptools
+
+Headers = Iterable[tuple[bytes, bytes]]
+"""Names in small letters, and values."""
+
+_HOST: Final = (string.ascii_letters + string.digits + "-._~%!$&'()*+,;=:[]").encode()
+"""What a name or address and a port are made of (RFC 3986 §3.2.2, §3.2.3)."""
+
+
+class RefusedRequestError(Exception):
+    """A request that cannot be served, and after which nothing of its connection can be read."""
+
+    def __init__(self, status: int, reason: str) -> None:
+        super().__init__(reason)
+        self.status = status
+        self.reason = reason
+
+
+def check_head(method: bytes, url: bytes, version: str, headers: Headers) -> None:
+    """Raises RefusedRequestError for what the parser takes, though nobody can know what is meant:
+    whom it is for (§3.2), what is wanted of them, or where its body ends (§6.1). The parser itself
+    refuses two lengths, and a length beside a coding."""
+    if method == b"CONNECT":
+        raise RefusedRequestError(501, "This server is no proxy: it does not take CONNECT.")
+    hosts = [value for name, value in headers if name == b"host"]
+    if len(hosts) > 1 or (not hosts and version == "1.1"):
+        raise RefusedRequestError(
+            400, f"A request has one Host header, this one has {len(hosts)}; send `Host: name`."
+        )
+    if hosts and hosts[0].translate(None, _HOST):
+        raise RefusedRequestError(400, "Host has no name or address; send `Host: name:port`.")
+    codings = [value for name, value in headers if name == b"transfer-encoding"]
+    if codings and [coding.lower() for coding in codings] != [b"chunked"]:
+        raise RefusedRequestError(
+            400, "The body has an unknown Transfer-Encoding; send `Transfer-Encoding: chunked`."
+        )
+    if not url.startswith(b"/") and not _has_path(url):
+        raise RefusedRequestError(400, "The target of the request is no path; ask for `/`.")
+
+
+def _has_path(url: bytes) -> bool:
+    try:
+        return bool(httptools.parse_url(url).path)
+    except httptools.HttpParserInvalidURLError:
+        return False
+
+
+def without_upgrade(method: bytes, url: bytes, version: str, headers: Headers) -> bytes:
+    """The same head, of one that does not ask for another protocol."""
+    lines = [b": ".join(header) for header in headers if header[0] != b"upgrade"]
+    return b"\r\n".join((b"%b %b HTTP/%b" % (method, url, version.encode()), *lines, b"", b""))
