@@ -93,12 +93,12 @@ def test_a_folder_without_a_database_names_the_command_that_makes_one(tmp_path: 
     assert not (tmp_path / "cyan.db").exists()
 
 
-def test_an_older_schema_names_the_command_too(data: Path) -> None:
+def test_an_older_schema_names_the_command_that_makes_a_backup_first(data: Path) -> None:
     with _open(data) as connection:
         connection.execute("UPDATE alembic_version SET version_num = '0001'")
     found = _file(data)
     assert "has the schema 0001; this version needs" in found.found
-    assert "cyan migrate" in str(found.next_step)
+    assert "`cyan upgrade`" in str(found.next_step)
 
 
 def test_a_newer_schema_asks_for_the_newer_version(data: Path) -> None:

@@ -26,6 +26,7 @@ MAX_KEYS: Final = 50_000
 KNOWN_HOSTS: Final = 4096
 """Addresses that need not be read again, some 1 MB: reading one costs as much as all the rest."""
 
+REQUESTS: Final = "requests"
 LOGIN: Final = "login"
 """The route whose refusals have OAuth's shape."""
 
@@ -141,7 +142,7 @@ class RateLimits:
             return None
         network = network_of(host)
         if 0 < self._limits.requests < self._requests.add(network):
-            raise _too_many("requests", self._requests.ends_in_s(network))
+            raise _too_many(REQUESTS, self._requests.ends_in_s(network))
         name = LIMITED.get((method, route))
         if name is None:
             return None
@@ -203,7 +204,8 @@ def is_loopback(host: str) -> bool:
 def _too_many(limit: str, wait_s: float) -> ApiError:
     _refused.labels(limit).inc()
     _log.info("http.rate_limited", limit=limit)
-    text = f"Your address made too many {limit} requests. Try again in {round(wait_s) + 1} s."
+    what = "requests" if limit == REQUESTS else f"{limit} requests"
+    text = f"Your address made too many {what}. Try again in {round(wait_s) + 1} s."
     return too_many_requests(text, wait_s, is_login=limit == LOGIN)
 
 

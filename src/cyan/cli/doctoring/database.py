@@ -64,7 +64,7 @@ def check_file(installation: Installation) -> Iterator[Finding]:
         yield problem(
             "database.schema",
             f"{path} has the schema {migrate.current(path)}; this version needs {migrate.head()}.",
-            "Stop the server, keep a copy of the folder, then `cyan migrate`.",
+            "Stop the server, then `cyan upgrade`: it makes a backup first.",
         )
     except migrate.SchemaUnknownError:
         yield problem(
