@@ -158,6 +158,64 @@ async def test_two_devices_in_one_request_are_a_mistake(world: World) -> None:
     assert key_of(world, 1) is None
 
 
+def key_form(number: int, product_id: object) -> dict[str, str]:
+    """As particle-cli sends it for `keys send --product_id`."""
+    return {
+        "deviceID": device_id(number),
+        "publicKey": PEM[0],
+        "filename": "cli",
+        "order": "manual_1700000000000",
+        "algorithm": "ecc",
+        "product_id": str(product_id),
+    }
+
+
+async def test_a_device_that_a_key_makes_known_is_of_the_platform_that_came_with_it(
+    world: World,
+) -> None:
+    answer = await world.client.post(
+        f"/v1/provisioning/{device_id(1)}",
+        headers=world.cast.operator.headers,
+        data=key_form(1, BORON),
+    )
+    assert (answer.status_code, answer.json()) == (200, "Success!")
+    assert (world.stored(1).platform_id, key_of(world, 1)) == (BORON, DER[0])
+
+
+async def test_a_device_that_is_known_keeps_its_platform(world: World) -> None:
+    world.register(1, world.cast.ada)
+    world.connect(1, platform_id=BORON)
+    answer = await world.client.post(
+        f"/v1/provisioning/{device_id(1)}", headers=world.cast.ada.headers, data=key_form(1, 32)
+    )
+    assert answer.status_code == 200
+    assert world.stored(1).platform_id == BORON
+
+
+@pytest.mark.parametrize("product", [12345, "my-product", "013", -1, "9" * 30, ""])
+async def test_a_key_for_a_product_is_refused_and_nothing_is_done(
+    world: World, product: object
+) -> None:
+    answer = await world.client.post(
+        f"/v1/provisioning/{device_id(1)}",
+        headers=world.cast.operator.headers,
+        data=key_form(1, product),
+    )
+    assert answer.status_code == 400
+    assert "this server has no products yet" in answer.json()["error_description"]
+    assert registry.list_devices(world.db) == []
+
+
+async def test_a_product_that_is_null_is_none(world: World) -> None:
+    answer = await world.client.post(
+        f"/v1/provisioning/{device_id(1)}",
+        headers=world.cast.operator.headers,
+        json={"publicKey": PEM[0], "product_id": None},
+    )
+    assert answer.status_code == 200
+    assert world.stored(1).platform_id is None
+
+
 async def test_a_registrar_gets_a_device_with_an_id_of_ours(world: World) -> None:
     ada = world.cast.ada
     grant_registrar(world.db, world.clock, ada.user_id)

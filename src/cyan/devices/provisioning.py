@@ -88,9 +88,12 @@ class Provisioning:
             or self._db.row(store.REGISTRAR, {"user_id": caller.user_id}) is not None
         )
 
-    async def set_key(self, caller: Caller, id_text: str, public_key: bytes) -> KeySet:
+    async def set_key(
+        self, caller: Caller, id_text: str, public_key: bytes, platform_id: int | None = None
+    ) -> KeySet:
         """Let `public_key` (SubjectPublicKeyInfo, DER) prove the device from now on.
 
+        A device that is made known by it is of the platform until it says another in its Hello.
         Raises UnknownDeviceError by this module's table, KeyInUseError.
         """
         try:
@@ -99,9 +102,14 @@ class Provisioning:
             raise UnknownDeviceError from error
         registers = self.is_registrar(caller)
         at_ms = self._clock.now_ms()
-        done = await self._db.write(
-            lambda connection: _set_key(connection, device_id, caller, public_key, registers, at_ms)
-        )
+
+        def set_it(connection: Connection) -> KeySet:
+            done = _set_key(connection, device_id, caller, public_key, registers, at_ms)
+            if done.is_registered and platform_id is not None:
+                _set_platform(connection, device_id, platform_id)
+            return done
+
+        done = await self._db.write(set_it)
         if done.is_changed:
             self._bus.publish(DeviceKeyChanged(device_id))
             _log.warning("device.key_set", device_id=device_id, fingerprint=fingerprint(public_key))
@@ -193,5 +201,9 @@ def _create(
         name=name_for_owner(connection, caller.user_id, None),
         owner_id=caller.user_id,
     )
-    connection.execute(store.SET_PLATFORM, {"device_id": device_id, "platform_id": platform_id})
+    _set_platform(connection, device_id, platform_id)
     return store.to_device(connection.execute(store.DEVICE, {"id": device_id}).one())
+
+
+def _set_platform(connection: Connection, device_id: DeviceId, platform_id: int) -> None:
+    connection.execute(store.SET_PLATFORM, {"device_id": device_id, "platform_id": platform_id})
