@@ -41,6 +41,11 @@ PIECE_BYTES: Final = 4096
 """What is parsed before the requests in it are answered. A request has 18 bytes at least and 5 kB
 of memory while it waits: a connection has 1 MB of them at most, and 256 KiB that are not parsed."""
 
+LINGER_S: Final = 5.0
+"""How long a client that was refused has to read it and to stop sending (nginx: lingering_timeout,
+5 s). Closed at once, with something unread, the kernel resets the connection, and the refusal may
+be lost on its way (RFC 9112 §9.6)."""
+
 SEND_TIMEOUT_S: Final = 60.0
 """How long a reader may take nothing of what waits for it (nginx: send_timeout, 60 s)."""
 
@@ -163,16 +168,24 @@ class BoundedConnection(HttpToolsProtocol):
         async def told(scope: Scope, receive: Receive, send: Send) -> None:
             async def receive_or_refuse() -> Message:
                 message = await receive()
-                if self._cut_off is None or self._cut_off[0] is not cycle:
+                if self._cut_off is None or not self._is_cut_off(cycle):
                     return message
                 if cycle.response_started:
                     return {"type": "http.disconnect"}
                 fault = self._cut_off[1]
                 raise described(fault.status, "bad_request", fault.reason)
 
-            await app(scope, receive_or_refuse, send)
+            async def send_and_linger(message: Message) -> None:
+                if self._is_cut_off(cycle) and cycle.response_started:
+                    cycle.keep_alive = True  # that it ends was said; `_hang_up` does it
+                await send(message)
+
+            await app(scope, receive_or_refuse, send_and_linger)
 
         return told
+
+    def _is_cut_off(self, cycle: RequestResponseCycle) -> bool:
+        return self._cut_off is not None and self._cut_off[0] is cycle
 
     def _parse_kept(self) -> bool:
         """Parse what was kept, until there is enough to do; whether nothing is left of it."""
@@ -223,18 +236,19 @@ class BoundedConnection(HttpToolsProtocol):
         return awaited.upper() + data[len(awaited) :] if is_patch else data
 
     def _feed(self, data: bytes) -> None:
-        parser = self.parser
         try:
-            parser.feed_data(data)
-        except httptools.HttpParserUpgrade as upgrade:
-            # Not done here, and then it is a request like others (RFC 9110 §7.8), with its body.
-            # The parser would take that for the other protocol; another one has not seen the wish.
-            version = parser.get_http_version()
-            head = without_upgrade(parser.get_method(), self.url, version, self.headers)
-            self.parser = _parser(self)
-            self._feed(head + data[upgrade.args[0] :])
+            self.parser.feed_data(data)
+            return
         except httptools.HttpParserError as error:
             self._refuse(_fault(error))
+            return
+        except httptools.HttpParserUpgrade as upgrade:
+            rest = data[upgrade.args[0] :]
+        # What is not done here; then it is a request like others (RFC 9110 §7.8), with its body,
+        # which this parser would take for the other protocol. The next one does not see the wish.
+        method, version = self.parser.get_method(), self.parser.get_http_version()
+        self.parser = _parser(self)
+        self._feed(without_upgrade(method, self.url, version, self.headers) + rest)
 
     def on_message_begin(self) -> None:
         self._part = _Part.HEAD
@@ -279,8 +293,8 @@ class BoundedConnection(HttpToolsProtocol):
             self.flow.resume_reading()
         if not self._is_idle:
             return
-        if self._last_words:
-            self._say_last_words()
+        if self._is_deaf:
+            self._hang_up()
             return
         self._quiet_since_s = self.loop.time()
         if self.timeout_keep_alive_task is None:
@@ -370,18 +384,20 @@ class BoundedConnection(HttpToolsProtocol):
         self._stop_waiting()
         if self._part is not _Part.BODY:
             self._last_words = last_answer(described(fault.status, "bad_request", fault.reason))
-            if self._is_idle:
-                self._say_last_words()
-        elif self.cycle.response_complete:
-            self.transport.close()
-        else:
+        elif not self.cycle.response_complete:
             self._cut_off = self.cycle, fault
             self.cycle.keep_alive = False
             self.cycle.message_event.set()
+        if self._is_idle:
+            self._hang_up()
 
-    def _say_last_words(self) -> None:
+    def _hang_up(self) -> None:
+        """Say what is left to say and no more, and wait until the client has read it."""
         self.transport.write(self._last_words)
-        self.transport.close()
+        if self.transport.can_write_eof():  # without TLS
+            self.transport.write_eof()
+        super()._unset_keepalive_if_required()
+        self._waiting = self.loop.call_later(LINGER_S, self.transport.abort)
 
 
 def _parser(connection: BoundedConnection) -> httptools.HttpRequestParser:
