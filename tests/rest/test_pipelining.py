@@ -10,7 +10,7 @@ import pytest
 from starlette.types import Receive, Scope, Send
 from uvicorn.server import ServerState
 
-from cyan.rest import connection
+from cyan.rest import slowreader
 from cyan.rest.connection import PIECE_BYTES, BoundedConnection
 from tests.rest.listening import listening
 
@@ -156,7 +156,7 @@ async def test_what_a_lost_connection_asked_for_is_not_done(
 async def test_who_takes_nothing_of_an_answer_is_cut_off(
     server: Server, application: Application, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(connection, "SEND_TIMEOUT_S", 0.05)
+    monkeypatch.setattr(slowreader, "SEND_TIMEOUT_S", 0.05)
     application.may_answer.set()
     with socket.socket() as client:
         client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
@@ -169,7 +169,7 @@ async def test_who_takes_nothing_of_an_answer_is_cut_off(
 async def test_who_takes_an_answer_slowly_gets_all_of_it(
     server: Server, application: Application, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(connection, "SEND_TIMEOUT_S", 0.2)
+    monkeypatch.setattr(slowreader, "SEND_TIMEOUT_S", 0.2)
     application.may_answer.set()
     reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
     writer.write(b"GET /large HTTP/1.1\r\nHost: x\r\n\r\n")

@@ -14,18 +14,17 @@ from typing import Any, Final, cast
 
 import httptools
 import structlog
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import Scope
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT, FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from cyan.rest.atonce import AnswerNow, ShortWay, no_answer_now
+from cyan.rest.cutoff import CutOff
 from cyan.rest.errors import described, last_answer
-from cyan.rest.heads import RefusedRequestError, check_head, without_upgrade
+from cyan.rest.heads import RefusedRequestError, check_head, fault_of, without_upgrade
+from cyan.rest.slowreader import SEND_TIMEOUT_S, SlowReader
+from cyan.rest.smallpatch import SmallPatch
 from cyan.rest.sse import TRANSPORT
-
-_SMALL_PATCH: Final = b"patch"
-"""particle-api-js gives its methods to fetch in small letters, and browsers raise all but this one
-(the Fetch standard, normalize a method)."""
 
 MAX_HEAD_BYTES: Final = 64 * 1024
 """Bytes that may come without completing a head or a piece of a body. Node takes 16 KiB, nginx
@@ -46,9 +45,10 @@ LINGER_S: Final = 5.0
 5 s). Closed at once, with something unread, the kernel resets the connection, and the refusal may
 be lost on its way (RFC 9112 §9.6)."""
 
-SEND_TIMEOUT_S: Final = 60.0
-"""How long a reader may take nothing of what waits for it (nginx: send_timeout, 60 s)."""
 
+_TOO_LONG: Final = RefusedRequestError(
+    431, f"The head of a request has at most {MAX_HEAD_BYTES} bytes."
+)
 
 _log = structlog.get_logger(__name__)
 
@@ -82,14 +82,10 @@ class BoundedConnection(HttpToolsProtocol):
     _is_answered = False
     """The request that is being read has its answer already."""
     _part = _Part.NONE
-    _raised = 0
-    """Letters of a `patch` in small ones that came so far, in their own piece."""
     _is_deaf = False
     """What comes now is not listened to: nobody knows where a request would begin."""
     _last_words = b""
     """Refuses what could not be read, once those before it have their answers."""
-    _cut_off: tuple[RequestResponseCycle, RefusedRequestError] | None = None
-    """The request whose body cannot be read to its end, and why."""
     _begun = 0
     """Requests of which the first byte was in the piece that is being parsed."""
     _left_now = MAX_AT_ONCE
@@ -99,20 +95,22 @@ class BoundedConnection(HttpToolsProtocol):
     _is_parsing = False
     _running: RequestResponseCycle | None = None
     """The request that is being answered; `cycle` is the newest that was parsed."""
-    _unread: asyncio.TimerHandle | None = None
 
     def __init__(self, *args: Any, answer_now: AnswerNow = no_answer_now, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._short_way = ShortWay(answer_now, self.server_state)
+        self._small_patch = SmallPatch()
+        self._cut_off = CutOff()
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         self.flow = _Flow(transport, self._parse_kept)
+        self._reader = SlowReader(transport, self.loop)
         self._wait_for_head()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_waiting()
-        self._stop_waiting_for_reader()
+        self._reader.catches_up()
         # The one that is being answered has to know, and nobody waits for the others.
         self._kept = b""
         self.pipeline.clear()
@@ -149,43 +147,17 @@ class BoundedConnection(HttpToolsProtocol):
 
     def pause_writing(self) -> None:
         super().pause_writing()
-        if self._unread is None:
-            self._wait_for_reader()
+        self._reader.falls_behind()
 
     def resume_writing(self) -> None:
         super().resume_writing()
-        self._stop_waiting_for_reader()
+        self._reader.catches_up()
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         self._running = cycle
         if cycle.more_body:
-            app = self._telling_of_faults(cycle, app)
+            app = self._cut_off.telling(cycle, app)
         super()._start_asgi_task(cycle, app)
-
-    def _telling_of_faults(self, cycle: RequestResponseCycle, app: ASGIApp) -> ASGIApp:
-        """The application, which is refused the body when that cannot be read to its end."""
-
-        async def told(scope: Scope, receive: Receive, send: Send) -> None:
-            async def receive_or_refuse() -> Message:
-                message = await receive()
-                if self._cut_off is None or not self._is_cut_off(cycle):
-                    return message
-                if cycle.response_started:
-                    return {"type": "http.disconnect"}
-                fault = self._cut_off[1]
-                raise described(fault.status, "bad_request", fault.reason)
-
-            async def send_and_linger(message: Message) -> None:
-                if self._is_cut_off(cycle) and cycle.response_started:
-                    cycle.keep_alive = True  # that it ends was said; `_hang_up` does it
-                await send(message)
-
-            await app(scope, receive_or_refuse, send_and_linger)
-
-        return told
-
-    def _is_cut_off(self, cycle: RequestResponseCycle) -> bool:
-        return self._cut_off is not None and self._cut_off[0] is cycle
 
     def _parse_kept(self) -> bool:
         """Parse what was kept, until there is enough to do; whether nothing is left of it."""
@@ -213,34 +185,20 @@ class BoundedConnection(HttpToolsProtocol):
         if self._is_deaf:
             return
         self._pending_bytes += len(data)
-        self._feed(self._with_method_raised(data))
+        self._feed(self._small_patch.raised(data, is_first=self._part is _Part.NONE))
         if self._pending_bytes == 0 or self._is_deaf:
             return
         if self._waiting is None and self._is_idle:
             self._wait_for_head()
         if self._pending_bytes > MAX_HEAD_BYTES:
-            self._refuse(
-                RefusedRequestError(
-                    431, f"The head of a request has at most {MAX_HEAD_BYTES} bytes."
-                )
-            )
-
-    def _with_method_raised(self, data: bytes) -> bytes:
-        if self._part is _Part.NONE:
-            self._raised = 0
-        elif not self._raised:
-            return data
-        awaited = _SMALL_PATCH[self._raised : self._raised + len(data)]
-        is_patch = bool(awaited) and data.startswith(awaited)
-        self._raised = self._raised + len(awaited) if is_patch else 0
-        return awaited.upper() + data[len(awaited) :] if is_patch else data
+            self._refuse(_TOO_LONG)
 
     def _feed(self, data: bytes) -> None:
         try:
             self.parser.feed_data(data)
             return
         except httptools.HttpParserError as error:
-            self._refuse(_fault(error))
+            self._refuse(fault_of(error))
             return
         except httptools.HttpParserUpgrade as upgrade:
             rest = data[upgrade.args[0] :]
@@ -262,11 +220,11 @@ class BoundedConnection(HttpToolsProtocol):
         check_head(method, self.url, version, self.headers)
         if self.parser.should_upgrade():
             return  # it comes again without that
-        self._part = _Part.BODY
         self._is_answered = self._left_now > 0 and self._is_idle and self._answer_now()
         if self._is_answered:
             return
         super().on_headers_complete()
+        self._part = _Part.BODY
         self.headers = []  # what is said after a body is no header of its request
         if version == "1.1":  # before it, bodies have no pieces
             self.scope["extensions"] = {TRANSPORT: {"transport": self.transport}}
@@ -312,10 +270,7 @@ class BoundedConnection(HttpToolsProtocol):
         if left_s > 0:
             self._look_later(left_s)
         else:
-            self._short_way.headers = None
-            super().timeout_keep_alive_handler()
-            if self.transport.get_write_buffer_size():
-                self.loop.call_later(SEND_TIMEOUT_S, self.transport.abort)
+            self._close()
 
     def _unset_keepalive_if_required(self) -> None:
         """uvicorn's, with each piece of data: it stays."""
@@ -355,24 +310,6 @@ class BoundedConnection(HttpToolsProtocol):
     def _wait_for_head(self) -> None:
         self._waiting = self.loop.call_later(HEAD_TIMEOUT_S, self.transport.abort)
 
-    def _wait_for_reader(self) -> None:
-        left = self.transport.get_write_buffer_size()
-        self._unread = self.loop.call_later(SEND_TIMEOUT_S, self._look_at_reader, left)
-
-    def _look_at_reader(self, before: int) -> None:
-        self._unread = None
-        if not self.flow.write_paused:
-            return
-        if self.transport.get_write_buffer_size() >= before:
-            self.transport.abort()
-        else:
-            self._wait_for_reader()
-
-    def _stop_waiting_for_reader(self) -> None:
-        if self._unread is not None:
-            self._unread.cancel()
-            self._unread = None
-
     def _stop_waiting(self) -> None:
         if self._waiting is not None:
             self._waiting.cancel()
@@ -383,11 +320,10 @@ class BoundedConnection(HttpToolsProtocol):
         self._is_deaf = True
         self._stop_waiting()
         if self._part is not _Part.BODY:
+            _log.info("http.refused", status=fault.status, reason=fault.reason)
             self._last_words = last_answer(described(fault.status, "bad_request", fault.reason))
         elif not self.cycle.response_complete:
-            self._cut_off = self.cycle, fault
-            self.cycle.keep_alive = False
-            self.cycle.message_event.set()
+            self._cut_off.at(self.cycle, fault)
         if self._is_idle:
             self._hang_up()
 
@@ -397,7 +333,14 @@ class BoundedConnection(HttpToolsProtocol):
         if self.transport.can_write_eof():  # without TLS
             self.transport.write_eof()
         super()._unset_keepalive_if_required()
-        self._waiting = self.loop.call_later(LINGER_S, self.transport.abort)
+        self._waiting = self.loop.call_later(LINGER_S, self._close)
+
+    def _close(self) -> None:
+        """When what was written is sent."""
+        self._short_way.headers = None
+        self.transport.close()
+        if self.transport.get_write_buffer_size():
+            self.loop.call_later(SEND_TIMEOUT_S, self.transport.abort)
 
 
 def _parser(connection: BoundedConnection) -> httptools.HttpRequestParser:
@@ -405,14 +348,3 @@ def _parser(connection: BoundedConnection) -> httptools.HttpRequestParser:
     parser = httptools.HttpRequestParser(connection)
     parser.set_dangerous_leniencies(lenient_data_after_close=True)
     return parser
-
-
-def _fault(error: httptools.HttpParserError) -> RefusedRequestError:
-    """What is wrong with what cannot be parsed."""
-    if not isinstance(error, httptools.HttpParserCallbackError):
-        return RefusedRequestError(400, f"This is not HTTP/1.1: {error}.")
-    cause = error.__context__
-    if isinstance(cause, RefusedRequestError):
-        return cause
-    _log.error("http.failed", exc_info=cause)
-    return RefusedRequestError(500, "The server failed to read the request.")

@@ -5,6 +5,9 @@ from collections.abc import Iterable
 from typing import Final
 
 import httptools
+import structlog
+
+_log = structlog.get_logger(__name__)
 
 Headers = Iterable[tuple[bytes, bytes]]
 """Names in small letters, and values."""
@@ -20,6 +23,17 @@ class RefusedRequestError(Exception):
         super().__init__(reason)
         self.status = status
         self.reason = reason
+
+
+def fault_of(error: httptools.HttpParserError) -> RefusedRequestError:
+    """What is wrong with what cannot be parsed."""
+    if not isinstance(error, httptools.HttpParserCallbackError):
+        return RefusedRequestError(400, f"This is not HTTP/1.1: {error}.")
+    cause = error.__context__
+    if isinstance(cause, RefusedRequestError):
+        return cause
+    _log.error("http.failed", exc_info=cause)
+    return RefusedRequestError(500, "The server failed to read the request.")
 
 
 def check_head(method: bytes, url: bytes, version: str, headers: Headers) -> None:
