@@ -19,7 +19,7 @@ from cyan.rest.connection import MAX_HEAD_BYTES
 from cyan.rest.registry import Registry, Route
 from cyan.rest.responses import json_response
 from tests.clock import HandClock
-from tests.rest.listening import PATIENCE_S, all_that_comes, listening
+from tests.rest.listening import PATIENCE_S, all_that_comes, listening, request
 
 HEAD: Final = b"POST /size HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n"
 
@@ -121,3 +121,51 @@ async def test_a_connection_that_was_answered_cannot_stay_by_trickling(
         with contextlib.suppress(ConnectionError):
             assert await reader.read() == b""
     writer.close()
+
+
+async def test_a_head_that_began_behind_a_request_has_no_longer_either(
+    clock: HandClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connection, "HEAD_TIMEOUT_S", 0.3)
+    answered = asyncio.Event()
+
+    async def wait(_call: Call) -> Response:
+        await answered.wait()
+        return json_response({"waited": True})
+
+    asgi = build_asgi(Registry([Route("GET", "/wait", wait, Auth.NONE)]), Nobody(), clock)  # type: ignore[arg-type]
+    async with listening(asgi, quiet_s=0) as (_, port):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        for piece in (request("/wait"), b"GET /wa"):
+            writer.write(piece)
+            await asyncio.sleep(0.01)
+        answered.set()
+        async with asyncio.timeout(PATIENCE_S):
+            with contextlib.suppress(ConnectionError):
+                assert (await reader.read()).endswith(b'{"waited":true}')
+        writer.close()
+
+
+async def test_who_goes_on_sending_reads_the_refusal(port: int) -> None:
+    """Of a connection that is closed with something unread, the kernel throws away the rest."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(b"no request\r\n\r\n")
+    for _ in range(20):
+        writer.write(b"y" * 10_000)
+        await asyncio.sleep(0.001)
+    async with asyncio.timeout(PATIENCE_S):
+        assert (await reader.read()).startswith(b"HTTP/1.1 400 ")
+    writer.close()
+
+
+async def test_who_was_refused_cannot_stay(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connection, "LINGER_S", 0.05)
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(b"no request\r\n\r\n")
+    with pytest.raises(ConnectionError):
+        async with asyncio.timeout(PATIENCE_S):
+            while True:
+                writer.write(b"y")
+                await writer.drain()
+                await asyncio.sleep(0.01)
+    del reader
