@@ -266,15 +266,16 @@ def _ordinary(chance: random.Random) -> bytes:
     return chance.choices(list(kinds), list(kinds.values()))[0]()
 
 
-def _odd(chance: random.Random) -> bytes:
-    """What nobody sends who means well."""
+def _odd(chance: random.Random) -> list[bytes]:
+    """What nobody sends who means well, and then a good one with headers that look the same."""
     name = chance.randrange(10)
     said = chance.choice(SAID)
     plain = request(f"/now/{name}", *said)
     line, _, rest = plain.partition(b" HTTP/1.1\r\n")
-    return chance.choice(
+    other_words = line + b" RTSP/1.1\r\nX-Who: cleo\r\nX: HTTP/1.1\r\n" + rest
+    odd = chance.choice(
         [
-            line + b" RTSP/1.1\r\nX-Who: cleo\r\nX: HTTP/1.1\r\n" + rest,
+            *[other_words] * 4,
             line + b"  HTTP/1.1\r\n" + rest,
             line + b" HTTP/1.1\nX: HTTP/1.1\r\n" + rest,
             line + b"\r\nX: HTTP/1.1\r\n" + rest,
@@ -296,6 +297,7 @@ def _odd(chance: random.Random) -> bytes:
             request("*", *said),
         ]
     )
+    return [odd, plain]
 
 
 def _requests(chance: random.Random) -> list[bytes]:
@@ -304,7 +306,8 @@ def _requests(chance: random.Random) -> list[bytes]:
         at = chance.randrange(len(made))
         made[at : at + 1] = [request("/now/x", *chance.choice(SAID))] * 3 * MAX_AT_ONCE
     if chance.random() < 0.5:
-        made.insert(chance.randrange(len(made) + 1), _odd(chance))
+        at = chance.randrange(len(made) + 1)
+        made[at:at] = _odd(chance)
     if chance.random() < 0.2:  # in small letters, as browsers send it, and as the first
         made.insert(0, request("/body/x", "Content-Length: 2", method="patch", body=b"{}"))
     return [*made, LAST]
