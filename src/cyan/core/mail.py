@@ -2,9 +2,10 @@
 
 import asyncio
 import ssl
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from email.message import EmailMessage
-from email.utils import formatdate, make_msgid
+from email.utils import formatdate, make_msgid, parseaddr
 from pathlib import Path
 from typing import Final
 
@@ -24,7 +25,13 @@ FOLDER: Final = "mail"
 MAX_FILES: Final = 1000
 """Mails in the folder; the oldest give way."""
 
-SMTP_TIMEOUT_S: Final = 30.0
+SMTP_TIMEOUT_S: Final = 60.0
+"""For each answer of a mail server before it gets a mail. Some let who comes wait for half a
+minute, to be rid of those in a hurry."""
+
+TAKING_TIMEOUT_S: Final = 600.0
+"""For each answer about a mail itself (RFC 5321 §4.5.3.2.6). A server may look at it for long
+before it says that it has it; who gives up before hands it over again, and it comes twice."""
 
 MAX_WAITING: Final = 200
 """Jobs that wait to be done; more are left out, with a line in the log."""
@@ -112,18 +119,23 @@ class SmtpMailer:
         self._tls = tls
 
     async def send(self, mail: Mail) -> None:
-        try:
-            await self._hand_over(mail)
-        except aiosmtplib.SMTPRecipientsRefused as error:
-            # One recipient, so one answer.
-            raise _refused(error.recipients[0]) from error
-        except aiosmtplib.SMTPResponseException as error:
-            raise _refused(error) from error
+        message = message_of(mail, self._sender, self._clock)
+        async with self._visit() as client:
+            await client.send_message(message, recipients=[mail.to], timeout=TAKING_TIMEOUT_S)
 
-    async def _hand_over(self, mail: Mail) -> None:
-        await aiosmtplib.send(
-            message_of(mail, self._sender, self._clock),
-            recipients=[mail.to],
+    async def rehearse(self) -> None:
+        """Do all that comes before a mail's recipient: connection, encryption, login, sender.
+
+        Raises FAILURES.
+        """
+        async with self._visit() as client:
+            await client.mail(parseaddr(self._sender)[1])
+            await client.rset()
+
+    @asynccontextmanager
+    async def _visit(self) -> AsyncIterator[aiosmtplib.SMTP]:
+        """A connection that is logged in."""
+        client = aiosmtplib.SMTP(
             hostname=self._host,
             port=self._port,
             username=self._username or None,
@@ -133,6 +145,20 @@ class SmtpMailer:
             tls_context=self._tls,
             timeout=SMTP_TIMEOUT_S,
         )
+        transport: asyncio.BaseTransport | None = None
+        try:
+            async with client:
+                transport = client.transport
+                yield client
+        except aiosmtplib.SMTPRecipientsRefused as error:
+            # One recipient, so one answer.
+            raise _refused(error.recipients[0]) from error
+        except aiosmtplib.SMTPResponseException as error:
+            raise _refused(error) from error
+        finally:
+            client.close()  # which it leaves open when it is cancelled before the greeting
+            if isinstance(transport, asyncio.Transport):
+                transport.abort()  # all was said: the end of TLS need not be waited for
 
 
 class Outbox:

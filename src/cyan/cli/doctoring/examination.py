@@ -11,6 +11,7 @@ from cyan.cli.doctoring import (
     devices,
     folder,
     keys,
+    mailing,
     ports,
     selftest,
     serving,
@@ -87,6 +88,7 @@ GROUPS: Final = (
         "devices",
         (devices.check_refused, devices.check_again_and_again, devices.check_never_online),
     ),
+    Group("mail", "mail", (mailing.check_mail_server,)),
     Group(SELF_TEST, "self_test", (selftest.check_connecting,)),
     # At the end, because a clock that jumps has had time to do so.
     Group(
