@@ -10,7 +10,7 @@ import pytest
 from starlette.responses import Response
 
 from cyan.core.bus import Bus
-from cyan.rest import body, connection
+from cyan.rest import body, patience
 from cyan.rest.application import build_asgi
 from cyan.rest.auth import Auth
 from cyan.rest.body import MAX_BODY_BYTES
@@ -96,7 +96,7 @@ async def test_the_end_of_a_body_cannot_be_endless(port: int, tail: bytes) -> No
 async def test_who_does_not_say_what_is_wanted_is_cut_off(
     port: int, said: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(connection, "HEAD_TIMEOUT_S", 0.05)
+    monkeypatch.setattr(patience, "HEAD_TIMEOUT_S", 0.05)
     assert await all_that_comes(port, said) == b""
 
 
@@ -112,7 +112,7 @@ async def test_who_does_not_send_the_body_is_answered(
 async def test_a_connection_that_was_answered_cannot_stay_by_trickling(
     port: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(connection, "HEAD_TIMEOUT_S", 0.05)
+    monkeypatch.setattr(patience, "HEAD_TIMEOUT_S", 0.05)
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     writer.write(HEAD + b"content-length: 2\r\n\r\n{}")
     await reader.readuntil(b'{"size":2}')
@@ -126,7 +126,7 @@ async def test_a_connection_that_was_answered_cannot_stay_by_trickling(
 async def test_a_head_that_began_behind_a_request_has_no_longer_either(
     clock: HandClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(connection, "HEAD_TIMEOUT_S", 0.3)
+    monkeypatch.setattr(patience, "HEAD_TIMEOUT_S", 0.3)
     answered = asyncio.Event()
 
     async def wait(_call: Call) -> Response:
@@ -159,7 +159,7 @@ async def test_who_goes_on_sending_reads_the_refusal(port: int) -> None:
 
 
 async def test_who_was_refused_cannot_stay(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connection, "LINGER_S", 0.05)
+    monkeypatch.setattr(patience, "LINGER_S", 0.05)
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     writer.write(b"no request\r\n\r\n")
     with pytest.raises(ConnectionError):

@@ -17,7 +17,7 @@ from starlette.responses import Response
 from starlette.types import Scope
 
 from cyan.core.ids import UserId
-from cyan.rest import connection
+from cyan.rest import patience
 from cyan.rest.application import build_asgi
 from cyan.rest.atonce import no_answer_now
 from cyan.rest.auth import Auth, Caller
@@ -194,7 +194,7 @@ async def servers(clock: HandClock) -> AsyncIterator[Servers]:
 async def https(
     clock: HandClock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[Servers]:
-    monkeypatch.setattr(connection, "LINGER_S", 0.3)  # who is refused over TLS has to wait for it
+    monkeypatch.setattr(patience, "LINGER_S", 0.3)  # who is refused over TLS has to wait for it
     file = tmp_path / "api.pem"
     write_certificate(file, file)
     async with both(clock, Certificate(file, file), trusting(file)) as running:

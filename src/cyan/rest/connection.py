@@ -16,13 +16,13 @@ import httptools
 import structlog
 from starlette.types import Scope
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT, FlowControl
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from cyan.rest.atonce import AnswerNow, ShortWay, no_answer_now
 from cyan.rest.cutoff import CutOff
 from cyan.rest.errors import described, last_answer
 from cyan.rest.heads import RefusedRequestError, check_head, fault_of, without_upgrade
-from cyan.rest.slowreader import SEND_TIMEOUT_S, SlowReader
+from cyan.rest.patience import PatientConnection
 from cyan.rest.smallpatch import SmallPatch
 from cyan.rest.sse import TRANSPORT
 
@@ -30,21 +30,12 @@ MAX_HEAD_BYTES: Final = 64 * 1024
 """Bytes that may come without completing a head or a piece of a body. Node takes 16 KiB, nginx
 32 KiB; the longest URL that the parser takes has 64 KiB."""
 
-HEAD_TIMEOUT_S: Final = 30.0
-"""How long a connection may take to say what it wants (nginx: client_header_timeout, 60 s)."""
-
 MAX_AT_ONCE: Final = 16
 """Requests of one connection that are answered in one turn of the loop; others get theirs then."""
 
 PIECE_BYTES: Final = 4096
 """What is parsed before the requests in it are answered. A request has 18 bytes at least and 5 kB
 of memory while it waits: a connection has 1 MB of them at most, and 256 KiB that are not parsed."""
-
-LINGER_S: Final = 5.0
-"""How long a client that was refused has to read it and to stop sending (nginx: lingering_timeout,
-5 s). Closed at once, with something unread, the kernel resets the connection, and the refusal may
-be lost on its way (RFC 9112 §9.6)."""
-
 
 _TOO_LONG: Final = RefusedRequestError(
     431, f"The head of a request has at most {MAX_HEAD_BYTES} bytes."
@@ -74,22 +65,15 @@ class _Flow(FlowControl):
             super().resume_reading()
 
 
-class BoundedConnection(HttpToolsProtocol):
+class BoundedConnection(PatientConnection):
     """Ends a connection whose request does not come to a point: too long (431) or too slow."""
 
-    _waiting: asyncio.TimerHandle | None = None
-    _pending_bytes = 0
     _is_answered = False
     """The request that is being read has its answer already."""
     _part = _Part.NONE
-    _is_deaf = False
-    """What comes now is not listened to: nobody knows where a request would begin."""
-    _last_words = b""
-    """Refuses what could not be read, once those before it have their answers."""
     _begun = 0
     """Requests of which the first byte was in the piece that is being parsed."""
     _left_now = MAX_AT_ONCE
-    _quiet_since_s = 0.0
     _kept = b""
     """What came but is not parsed yet."""
     _is_parsing = False
@@ -105,24 +89,19 @@ class BoundedConnection(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         self.flow = _Flow(transport, self._parse_kept)
-        self._reader = SlowReader(transport, self.loop)
-        self._wait_for_head()
+
+    def shutdown(self) -> None:
+        super().shutdown()
+        self._short_way.headers = None
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._stop_waiting()
-        self._reader.catches_up()
         # The one that is being answered has to know, and nobody waits for the others.
         self._kept = b""
         self.pipeline.clear()
         if self._running is not None and not self._running.response_complete:
             self._running.disconnected = True
             self._running.message_event.set()
-        super()._unset_keepalive_if_required()
         super().connection_lost(exc)
-
-    def shutdown(self) -> None:
-        super().shutdown()
-        self._short_way.headers = None
 
     def data_received(self, data: bytes) -> None:
         is_short = len(data) <= PIECE_BYTES
@@ -145,13 +124,9 @@ class BoundedConnection(HttpToolsProtocol):
         if not self._parse_kept():
             self.flow.pause_reading()
 
-    def pause_writing(self) -> None:
-        super().pause_writing()
-        self._reader.falls_behind()
-
-    def resume_writing(self) -> None:
-        super().resume_writing()
-        self._reader.catches_up()
+    def _close(self) -> None:
+        super()._close()
+        self._short_way.headers = None
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         self._running = cycle
@@ -239,50 +214,6 @@ class BoundedConnection(HttpToolsProtocol):
         if not self._is_answered and not self.parser.should_upgrade():
             super().on_message_complete()
 
-    def on_response_complete(self) -> None:
-        """As uvicorn does it, but for the timer of quiet connections, which it would set anew after
-        each answer; here it stays, and looks at its end whether it was quiet all the time."""
-        self.server_state.total_requests += 1
-        if self.transport.is_closing():
-            return
-        if self.pipeline:
-            self._start_asgi_task(*self.pipeline.pop())
-        if self.flow.read_paused:
-            self.flow.resume_reading()
-        if not self._is_idle:
-            return
-        if self._is_deaf:
-            self._hang_up()
-            return
-        self._quiet_since_s = self.loop.time()
-        if self.timeout_keep_alive_task is None:
-            self._look_later(self.timeout_keep_alive)
-
-    def timeout_keep_alive_handler(self) -> None:
-        self.timeout_keep_alive_task = None
-        if not self._is_idle:
-            return  # the end of the next answer sets it again
-        if self._pending_bytes:
-            if self._waiting is None:  # it began while another was answered
-                self._wait_for_head()
-            return
-        left_s = self._quiet_since_s + self.timeout_keep_alive - self.loop.time()
-        if left_s > 0:
-            self._look_later(left_s)
-        else:
-            self._close()
-
-    def _unset_keepalive_if_required(self) -> None:
-        """uvicorn's, with each piece of data: it stays."""
-
-    def _look_later(self, in_s: float) -> None:
-        self.timeout_keep_alive_task = self.loop.call_later(in_s, self.timeout_keep_alive_handler)
-
-    @property
-    def _is_idle(self) -> bool:
-        """Whether no answer is on its way."""
-        return self.cycle is None or self.cycle.response_complete
-
     def _answer_now(self) -> bool:
         """Answer the request whose head is complete, if it can be done without waiting."""
         if self.flow.write_paused:
@@ -307,14 +238,6 @@ class BoundedConnection(HttpToolsProtocol):
         self.on_response_complete()
         return True
 
-    def _wait_for_head(self) -> None:
-        self._waiting = self.loop.call_later(HEAD_TIMEOUT_S, self.transport.abort)
-
-    def _stop_waiting(self) -> None:
-        if self._waiting is not None:
-            self._waiting.cancel()
-            self._waiting = None
-
     def _refuse(self, fault: RefusedRequestError) -> None:
         """Say so where an answer is due, and break into none; then the connection ends."""
         self._is_deaf = True
@@ -326,21 +249,6 @@ class BoundedConnection(HttpToolsProtocol):
             self._cut_off.at(self.cycle, fault)
         if self._is_idle:
             self._hang_up()
-
-    def _hang_up(self) -> None:
-        """Say what is left to say and no more, and wait until the client has read it."""
-        self.transport.write(self._last_words)
-        if self.transport.can_write_eof():  # without TLS
-            self.transport.write_eof()
-        super()._unset_keepalive_if_required()
-        self._waiting = self.loop.call_later(LINGER_S, self._close)
-
-    def _close(self) -> None:
-        """When what was written is sent."""
-        self._short_way.headers = None
-        self.transport.close()
-        if self.transport.get_write_buffer_size():
-            self.loop.call_later(SEND_TIMEOUT_S, self.transport.abort)
 
 
 def _parser(connection: BoundedConnection) -> httptools.HttpRequestParser:
