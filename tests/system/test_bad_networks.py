@@ -62,13 +62,14 @@ class Calls:
         self._pool = ThreadPoolExecutor(CALLERS)
         self._calls: list[Future[str]] = []
 
-    def start(self, device: str) -> None:
+    def start(self, device: str) -> Future[str]:
         number = len(self._calls)
         if self._random.random() < 0.5:
             call = self._pool.submit(self._measure, device, 1 + number % 200)
         else:
             call = self._pool.submit(self._read, device, self._random.choice(VARIABLES))
         self._calls.append(call)
+        return call
 
     def finish(self) -> None:
         self._pool.shutdown(wait=True)
@@ -176,10 +177,14 @@ def check_that_all_come_back(simulator: Simulator, ada: httpx.Client, devices: l
 
     wait_until(lambda: not absent(), "every device publishes again", BACK_WITHIN_S)
     again = Calls(ada, Random(1))
-    for device in devices:
+    asked = [(device, again.start(device)) for device in devices]
+    # A device that begins a new session at that very moment loses the call with the old one.
+    late = [device for device, call in asked if call.result() == "timed out"]
+    assert len(late) <= len(devices) // 10
+    for device in late:
         again.start(device)
     again.finish()
-    assert again.endings == {"right": len(devices)}
+    assert again.endings == Counter({"right": len(devices), "timed out": len(late)})
 
 
 def check_that_it_was_bad(network: Lossy, faults: Faults) -> None:
