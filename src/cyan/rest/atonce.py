@@ -50,13 +50,9 @@ class ShortWay:
         self._scope: Scope = {}
         """Of the last request."""
 
-    def answer(self, parser: httptools.HttpRequestParser, scope: Scope, url: bytes) -> bytes | None:
-        """The answer to the request whose head was parsed, as bytes; None if it takes the long
-        way, and then nothing has happened."""
-        if parser.get_method() != b"GET" or parser.get_http_version() != "1.1":
-            return None
-        if not parser.should_keep_alive():
-            return None
+    def answer(self, scope: Scope, url: bytes) -> bytes | None:
+        """The answer to a `GET` of HTTP/1.1 after which the connection stays, as bytes; None if it
+        takes the long way, and then nothing has happened."""
         if not _WITH_A_BODY.isdisjoint(dict(scope["headers"])):
             return None
         scope["method"] = "GET"

@@ -195,7 +195,14 @@ class BoundedConnection(PatientConnection):
         check_head(method, self.url, version, self.headers)
         if self.parser.should_upgrade():
             return  # it comes again without that
-        self._is_answered = self._left_now > 0 and self._is_idle and self._answer_now()
+        self._is_answered = (
+            method == b"GET"
+            and version == "1.1"
+            and self._left_now > 0
+            and self._is_idle
+            and self.parser.should_keep_alive()
+            and self._answer_now()
+        )
         if self._is_answered:
             return
         super().on_headers_complete()
@@ -218,7 +225,7 @@ class BoundedConnection(PatientConnection):
         """Answer the request whose head is complete, if it can be done without waiting."""
         if self.flow.write_paused:
             return False
-        answer = self._short_way.answer(self.parser, cast(Scope, self.scope), self.url)
+        answer = self._short_way.answer(cast(Scope, self.scope), self.url)
         if answer is None:
             return False
         self._left_now -= 1

@@ -1,7 +1,7 @@
 """What the head of a request has to say before anything is done for it (RFC 9112)."""
 
 import string
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Final
 
 import httptools
@@ -9,7 +9,7 @@ import structlog
 
 _log = structlog.get_logger(__name__)
 
-Headers = Iterable[tuple[bytes, bytes]]
+Headers = Sequence[tuple[bytes, bytes]]
 """Names in small letters, and values."""
 
 _HOST: Final = (string.ascii_letters + string.digits + "-._~%!$&'()*+,;=:[]").encode()
@@ -42,18 +42,23 @@ def check_head(method: bytes, url: bytes, version: str, headers: Headers) -> Non
     refuses two lengths, and a length beside a coding."""
     if method == b"CONNECT":
         raise RefusedRequestError(501, "This server is no proxy: it does not take CONNECT.")
-    hosts = [value for name, value in headers if name == b"host"]
-    if len(hosts) > 1 or (not hosts and version == "1.1"):
+    last = dict(headers)
+    host = last.get(b"host")
+    hosts = 0 if host is None else 1
+    if len(last) < len(headers):  # some name comes again
+        hosts = sum(name == b"host" for name, _ in headers)
+    if hosts > 1 or (not hosts and version == "1.1"):
         raise RefusedRequestError(
-            400, f"A request has one Host header, this one has {len(hosts)}; send `Host: name`."
+            400, f"A request has one Host header, this one has {hosts}; send `Host: name`."
         )
-    if hosts and hosts[0].translate(None, _HOST):
+    if host and host.translate(None, _HOST):
         raise RefusedRequestError(400, "Host has no name or address; send `Host: name:port`.")
-    codings = [value for name, value in headers if name == b"transfer-encoding"]
-    if codings and [coding.lower() for coding in codings] != [b"chunked"]:
-        raise RefusedRequestError(
-            400, "The body has an unknown Transfer-Encoding; send `Transfer-Encoding: chunked`."
-        )
+    if b"transfer-encoding" in last:
+        codings = [value.lower() for name, value in headers if name == b"transfer-encoding"]
+        if codings != [b"chunked"]:
+            raise RefusedRequestError(
+                400, "The body has an unknown Transfer-Encoding; send `Transfer-Encoding: chunked`."
+            )
     if not url.startswith(b"/") and not _has_path(url):
         raise RefusedRequestError(400, "The target of the request is no path; ask for `/`.")
 
