@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import socket
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from itertools import pairwise
@@ -301,3 +302,39 @@ async def test_a_connection_that_is_quiet_after_an_answer_is_closed(
         assert await reader.read() == b""
     assert loop.time() - answered_s >= 0.9 * QUIET_S
     writer.close()
+
+
+async def test_a_server_that_stops_breaks_into_no_answer(clock: HandClock, tokens: Tokens) -> None:
+    application = build_asgi(
+        Registry([Route("GET", "/now/{name}", _show, Auth.NONE, never_waits=True)]), tokens, clock
+    )
+    answered = 0
+    async with listening(application, application.answer_now) as (serving, port):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        with pytest.raises((asyncio.IncompleteReadError, ConnectionError)) as ended:
+            while True:
+                writer.write(get("/now/a"))
+                await read_answer(reader)
+                answered += 1
+                serving.should_exit = answered >= 5
+        if isinstance(ended.value, asyncio.IncompleteReadError):
+            assert ended.value.partial == b""
+        writer.close()
+    assert answered >= 5
+
+
+async def test_who_reads_late_gets_all_answers_in_their_order(server: Counted) -> None:
+    """Some are answered at once, the others when there is room again."""
+    with socket.socket() as client:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        client.setblocking(False)
+        await asyncio.get_running_loop().sock_connect(client, ("127.0.0.1", server.port))
+        reader, writer = await asyncio.open_connection(sock=client)
+        names = [f"{n}-{'y' * 1_000}" for n in range(5_000)]
+        for name in names:
+            writer.write(get(f"/now/{name}"))
+        while server.long_way == 0 or server.at_once == 0:  # noqa: ASYNC110 - nobody tells
+            await asyncio.sleep(0.01)
+        for name in names:
+            assert (await read_answer(reader))[1] == f'{{"name":"{name}","query":{{}}}}'.encode()
+        writer.close()
