@@ -27,7 +27,7 @@ _WARMING = 500
 
 def measure(settings: Settings, folder: Path) -> Findings:
     """(8) `GET /v1/devices/:id` with all routes registered, and the same bytes from a bare ASGI
-    application on the same HTTP server, in turns."""
+    application on uvicorn, in turns."""
     world = make_world(folder / "data", 0)
     devices = register_all(world, max(int(DEVICES * settings.scale), CONNECTIONS))
     count = max(int(REQUESTS_IN_A_RUN * settings.scale), CONNECTIONS)

@@ -2,7 +2,6 @@
 
 import os
 import re
-import shutil
 import socket
 import subprocess
 from collections.abc import Iterator
@@ -16,8 +15,9 @@ import pytest
 from tests.ports import free_port
 from tests.system.people import ANSWER_WITHIN_S
 from tests.system.processes import Server, serving, wait_until
+from tests.system.webservers import found_web_server
 
-CADDY: Final = shutil.which("caddy", path="/usr/bin:/usr/local/bin")
+CADDY: Final = found_web_server("caddy")
 PAGE: Final = Path(__file__).parents[2] / "docs/howto/behind-a-proxy.md"
 
 pytestmark = pytest.mark.skipif(CADDY is None, reason="Caddy is not installed.")

@@ -2,7 +2,6 @@
 
 import json
 import re
-import shutil
 import socket
 import subprocess
 from collections.abc import Iterator
@@ -18,8 +17,9 @@ from tests.ports import free_port
 from tests.rest.certificates import HOST, trusting, write_certificate
 from tests.system.people import ANSWER_WITHIN_S, logged_in
 from tests.system.processes import Server, serving, wait_until
+from tests.system.webservers import found_web_server
 
-NGINX: Final = shutil.which("nginx", path="/usr/sbin:/usr/bin:/usr/local/sbin:/usr/local/bin")
+NGINX: Final = found_web_server("nginx")
 PAGE: Final = Path(__file__).parents[2] / "docs/howto/behind-a-proxy.md"
 LARGEST: Final = 16 << 20
 """Of firmware with its assets; with the form around it this is nearly the largest body."""

@@ -21,7 +21,13 @@ from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 from cyan.rest.atonce import AnswerNow, ShortWay, no_answer_now
 from cyan.rest.cutoff import CutOff
 from cyan.rest.errors import described, last_answer
-from cyan.rest.heads import RefusedRequestError, check_head, fault_of, without_upgrade
+from cyan.rest.heads import (
+    RefusedRequestError,
+    announces_body,
+    check_head,
+    fault_of,
+    without_upgrade,
+)
 from cyan.rest.patience import PatientConnection
 from cyan.rest.smallpatch import SmallPatch
 from cyan.rest.sse import TRANSPORT
@@ -130,7 +136,7 @@ class BoundedConnection(PatientConnection):
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         self._running = cycle
-        if cycle.more_body:
+        if cycle.more_body and announces_body(cycle.scope["headers"]):
             app = self._cut_off.telling(cycle, app)
         super()._start_asgi_task(cycle, app)
 

@@ -16,6 +16,9 @@ _HOST: Final = (string.ascii_letters + string.digits + "-._~%!$&'()*+,;=:[]").en
 """What a name or address and a port are made of (RFC 3986 §3.2.2, §3.2.3)."""
 
 
+_OF_BODIES: Final = frozenset({b"content-length", b"transfer-encoding"})
+
+
 class RefusedRequestError(Exception):
     """A request that cannot be served, and after which nothing of its connection can be read."""
 
@@ -61,6 +64,11 @@ def check_head(method: bytes, url: bytes, version: str, headers: Headers) -> Non
             )
     if not url.startswith(b"/") and not _has_path(url):
         raise RefusedRequestError(400, "The target of the request is no path; ask for `/`.")
+
+
+def announces_body(headers: Headers) -> bool:
+    """Whether there is more of the request than its head (§6)."""
+    return not _OF_BODIES.isdisjoint(dict(headers))
 
 
 def _has_path(url: bytes) -> bool:
