@@ -1,7 +1,7 @@
 """What the head of a request has to say before anything is done for it (RFC 9112)."""
 
 import string
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 import httptools
@@ -66,7 +66,7 @@ def check_head(method: bytes, url: bytes, version: str, headers: Headers) -> Non
         raise RefusedRequestError(400, "The target of the request is no path; ask for `/`.")
 
 
-def announces_body(headers: Headers) -> bool:
+def announces_body(headers: Iterable[tuple[bytes, bytes]]) -> bool:
     """Whether there is more of the request than its head (§6)."""
     return not _OF_BODIES.isdisjoint(dict(headers))
 
