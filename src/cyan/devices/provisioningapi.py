@@ -79,7 +79,7 @@ def _check_same_device(in_path: str, in_body: object) -> None:
 def _platform(product_id: object) -> int | None:
     """What `particle keys send --product_id` gives. A device with a platform's number is in no
     product (rest-api-core.md §8.1), and a person who names a product wants it to be in one."""
-    if product_id is None:
+    if product_id in (None, ""):  # a form has no other way to say None
         return None
     number = str(product_id)
     if number not in _PLATFORMS:

@@ -15,7 +15,6 @@ Headers = Sequence[tuple[bytes, bytes]]
 _HOST: Final = (string.ascii_letters + string.digits + "-._~%!$&'()*+,;=:[]").encode()
 """What a name or address and a port are made of (RFC 3986 §3.2.2, §3.2.3)."""
 
-
 _OF_BODIES: Final = frozenset({b"content-length", b"transfer-encoding"})
 
 
