@@ -16,7 +16,7 @@ import pytest
 from tests.ports import free_port
 from tests.rest.certificates import HOST, trusting, write_certificate
 from tests.system.people import ANSWER_WITHIN_S, logged_in
-from tests.system.processes import Server, serving, wait_until
+from tests.system.processes import Server, done, serving, wait_until
 from tests.system.webservers import found_web_server
 
 NGINX: Final = found_web_server("nginx")
@@ -126,13 +126,16 @@ def test_metrics_are_for_this_machine_and_a_server_that_is_away_is_told_in_json(
 
 
 def test_people_who_share_a_connection_to_the_server_get_their_own_answers(tmp_path: Path) -> None:
-    def ask(nginx: Nginx, token: str) -> list[str]:
+    def ask(nginx: Nginx, token: str, device: str) -> list[tuple[str, str]]:
         with nginx.client(token) as person:
             answers = []
             for number in range(ROUNDS):
-                answers.append(person.get("/v1/user").json()["username"])
+                who = person.get("/v1/user").json()["username"]
+                # Answered at once, and where headers come again they are not parsed again.
+                answers.append((who, person.get(f"/v1/devices/{device}").json()["owner"]))
+                assert person.get(f"/v1/devices/{'0' * 23}{number % 10}").status_code == 403
                 if number % 3 == 0:  # what is no request, in a body that nobody reads
-                    hidden = "GET /v1/user HTTP/1.1\r\nHost: x\r\n\r\n"
+                    hidden = f"GET /v1/devices/{device} HTTP/1.1\r\nHost: x\r\n\r\n"
                     person.post("/v1/nothing", content=hidden)
             return answers
 
@@ -143,10 +146,13 @@ def test_people_who_share_a_connection_to_the_server_get_their_own_answers(tmp_p
         before(server, tmp_path / "nginx", pooled=True) as nginx,
         ThreadPoolExecutor(4) as threads,
     ):
-        people = [("ada@example.com", ada), ("ben@example.com", ben)] * 2
-        asked = [
-            (name, threads.submit(ask, nginx, person.headers["authorization"]))
-            for name, person in people
-        ]
+        asked = []
+        for name, person, device in [
+            ("ada@example.com", ada, "a" * 24),
+            ("ben@example.com", ben, "b" * 24),
+        ]:
+            done("device", "add", device, "--owner", name, "--data", server.data)
+            token = person.headers["authorization"]
+            asked += [(name, threads.submit(ask, nginx, token, device)) for _ in range(2)]
         for name, answers in asked:
-            assert answers.result() == [name] * ROUNDS
+            assert answers.result() == [(name, name)] * ROUNDS
