@@ -138,8 +138,6 @@ class SmtpMailer:
         client = aiosmtplib.SMTP(
             hostname=self._host,
             port=self._port,
-            username=self._username or None,
-            password=self._password or None,
             use_tls=self._security == "tls",
             start_tls=self._security == "starttls",
             tls_context=self._tls,
@@ -149,6 +147,8 @@ class SmtpMailer:
         try:
             async with client:
                 transport = client.transport
+                if self._username:
+                    await client.login(self._username, self._password)
                 yield client
         except aiosmtplib.SMTPRecipientsRefused as error:
             # One recipient, so one answer.
