@@ -13,7 +13,7 @@ from cyan.rest.application import build_asgi
 from cyan.rest.body import URLENCODED
 from cyan.rest.ratelimit import Limits, RateLimits
 from tests.rest.asgi import ask
-from tests.rest.world import World, build_world
+from tests.rest.world import World, whole_server
 
 BROWSER = {"accept": "text/html"}
 FORM = {**BROWSER, "content-type": URLENCODED}
@@ -21,10 +21,8 @@ FORM = {**BROWSER, "content-type": URLENCODED}
 
 @pytest.fixture
 async def world(tmp_path: Path) -> AsyncIterator[World]:
-    whole = build_world(tmp_path)
-    yield whole
-    await whole.parts.event_log.drain()
-    whole.close()
+    async with whole_server(tmp_path) as whole:
+        yield whole
 
 
 def both(world: World, limits: Limits) -> ASGIApp:

@@ -245,29 +245,20 @@ async def test_a_wrong_login_at_the_mail_server_is_not_tried_again(
     ]
 
 
-async def test_a_recipient_who_is_put_off_is_tried_again(
-    start: Start, clock: HandClock, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("verb", "answer"), [("RCPT", "450 greylisted"), ("MAIL", "421 shutting down")]
+)
+async def test_a_mail_that_is_put_off_each_time_is_given_up_after_three(
+    start: Start, clock: HandClock, monkeypatch: pytest.MonkeyPatch, verb: str, answer: str
 ) -> None:
     monkeypatch.setattr(module, "RETRY_AFTER_S", (0.0, 0.0))
-    server = await start(SmtpServer(answers={"RCPT": "450 greylisted"}))
+    server = await start(SmtpServer(answers={verb: answer}))
     outbox = Outbox(smtp(server, clock, "none"))
     outbox.post(MAIL)
     with capture_logs() as logs:
         await outbox.drain()
     assert [line["again_in_s"] for line in logs] == [0.0, 0.0, None]
-    assert logs[0]["reason"] == "the mail server refused it for now: 450 greylisted"
-
-
-async def test_a_lost_mail_server_is_tried_again(
-    start: Start, clock: HandClock, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(module, "RETRY_AFTER_S", (0.0, 0.0))
-    server = await start(SmtpServer(answers={"MAIL": "421 shutting down"}))
-    outbox = Outbox(smtp(server, clock, "none"))
-    outbox.post(MAIL)
-    with capture_logs() as logs:
-        await outbox.drain()
-    assert [line["again_in_s"] for line in logs] == [0.0, 0.0, None]
+    assert logs[0]["reason"] == f"the mail server refused it for now: {answer}"
 
 
 async def test_what_a_mail_server_says_has_no_control_characters(

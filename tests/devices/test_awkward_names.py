@@ -18,7 +18,7 @@ from cyan.rest.registry import Route
 from tests.cast import bearer
 from tests.rest.access_table import TABLE
 from tests.rest.asgi import Answer, ask
-from tests.rest.world import World, build_world
+from tests.rest.world import World, whole_server
 
 AWKWARD = DeviceId("0123456789abcdef0123beef")
 
@@ -32,10 +32,8 @@ LAST = ("DELETE", "/v1/devices/{device}")
 
 @pytest.fixture
 async def world(tmp_path: Path) -> AsyncIterator[World]:
-    whole = build_world(tmp_path)
-    yield whole
-    await whole.parts.event_log.drain()
-    whole.close()
+    async with whole_server(tmp_path) as whole:
+        yield whole
 
 
 def routes_of_a_device(world: World) -> list[Route]:

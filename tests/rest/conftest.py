@@ -5,12 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.rest.world import World, build_world
+from tests.rest.world import World, whole_server
 
 
 @pytest.fixture
 async def world(tmp_path: Path) -> AsyncIterator[World]:
-    whole = build_world(tmp_path)
-    yield whole
-    await whole.parts.event_log.drain()
-    whole.close()
+    async with whole_server(tmp_path) as whole:
+        yield whole

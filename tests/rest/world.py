@@ -3,6 +3,8 @@
 Nothing is started and nothing is connected; a new feature is in it without being named here.
 """
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -58,3 +60,12 @@ def build_world(folder: Path, **settings: str) -> World:
         parts.database, parts.clock, ADAS_DEVICE, name=ADAS_NAME, owner=cast.ada.user_id
     )
     return World(parts, build_asgi(parts.registry, parts.tokens, parts.clock), cast, clock)
+
+
+@asynccontextmanager
+async def whole_server(folder: Path) -> AsyncIterator[World]:
+    """The same, which ends as a server does: what was published is in the log."""
+    world = build_world(folder)
+    yield world
+    await world.parts.event_log.drain()
+    world.close()

@@ -16,6 +16,8 @@ from starlette.types import Scope
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 from uvicorn.server import ServerState
 
+from cyan.rest.heads import BODY_HEADERS
+
 AnswerNow = Callable[[Scope], Response | None]
 """The answer to a request that has no body and need not wait, else None."""
 
@@ -26,7 +28,8 @@ _GET: Final = b"GET "
 _VERSION: Final = b" HTTP/1.1\r\n"
 """Between the URL and the headers."""
 
-_WITH_A_BODY: Final = frozenset({b"content-length", b"transfer-encoding", b"expect"})
+_LONG_WAY: Final = BODY_HEADERS | {b"expect"}
+"""Who sends one of them has something to wait for."""
 
 _header: Final = b": ".join
 """Name and value as a line."""
@@ -53,7 +56,7 @@ class ShortWay:
     def answer(self, scope: Scope, url: bytes) -> bytes | None:
         """The answer to a `GET` of HTTP/1.1 after which the connection stays, as bytes; None if it
         takes the long way, and then nothing has happened."""
-        if not _WITH_A_BODY.isdisjoint(dict(scope["headers"])):
+        if not _LONG_WAY.isdisjoint(dict(scope["headers"])):
             return None
         scope["method"] = "GET"
         if url.translate(None, _PLAIN):

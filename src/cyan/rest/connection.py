@@ -72,7 +72,7 @@ class _Flow(FlowControl):
 
 
 class BoundedConnection(PatientConnection):
-    """Ends a connection whose request does not come to a point: too long (431) or too slow."""
+    """Reads requests as far as they can be answered, and refuses in words what cannot be read."""
 
     _is_answered = False
     """The request that is being read has its answer already."""

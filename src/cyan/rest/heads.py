@@ -15,7 +15,8 @@ Headers = Sequence[tuple[bytes, bytes]]
 _HOST: Final = (string.ascii_letters + string.digits + "-._~%!$&'()*+,;=:[]").encode()
 """What a name or address and a port are made of (RFC 3986 §3.2.2, §3.2.3)."""
 
-_OF_BODIES: Final = frozenset({b"content-length", b"transfer-encoding"})
+BODY_HEADERS: Final = frozenset({b"content-length", b"transfer-encoding"})
+"""With one of them there is more of a request than its head (RFC 9112 §6)."""
 
 
 class RefusedRequestError(Exception):
@@ -66,8 +67,8 @@ def check_head(method: bytes, url: bytes, version: str, headers: Headers) -> Non
 
 
 def announces_body(headers: Iterable[tuple[bytes, bytes]]) -> bool:
-    """Whether there is more of the request than its head (§6)."""
-    return not _OF_BODIES.isdisjoint(dict(headers))
+    """Whether a body comes after the head."""
+    return not BODY_HEADERS.isdisjoint(dict(headers))
 
 
 def _has_path(url: bytes) -> bool:
